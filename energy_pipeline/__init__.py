@@ -1,0 +1,1 @@
+"""The home energy pipeline. Start reading at `definitions.py`."""

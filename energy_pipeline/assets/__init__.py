@@ -1,0 +1,1 @@
+"""What exists and from what: read, call the model, write, report."""

@@ -1,0 +1,1 @@
+"""Standing checks: sentences about whole tables that are true when they pass."""

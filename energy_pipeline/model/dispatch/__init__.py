@@ -1,0 +1,1 @@
+"""Deciding charge and discharge: one engine for every strategy."""

@@ -1,0 +1,1 @@
+"""One client per supplier: request in, rows out, typed errors. Knows HTTP, not Dagster."""

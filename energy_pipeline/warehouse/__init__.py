@@ -1,0 +1,1 @@
+"""DuckDB and all SQL: connect, migrate, write, read, publish."""
