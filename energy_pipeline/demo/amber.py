@@ -252,7 +252,7 @@ def _closed_before(site: dict[str, Any], day: date) -> bool:
 def _date_range(request: Request, default: date) -> tuple[date, date]:
     try:
         first, last = (
-            date.fromisoformat(request.query[name]) if name in request.query else default
+            date.fromisoformat(request.query.get(name, default.isoformat()))
             for name in ("startDate", "endDate")
         )
     except ValueError:

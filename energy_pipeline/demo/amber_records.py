@@ -7,7 +7,7 @@ change, so a NEM day is written once and kept.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -30,18 +30,25 @@ Record = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Bands:
+    """The retailer's forecast and the market's range. Shape (n,). [c/kWh with GST, spot]"""
+
+    low: Floats
+    predicted: Floats
+    high: Floats
+    range_low: Floats
+    range_high: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class PriceBlock:
-    """Spot prices of a run of intervals of one length. Arrays of shape (n,). [c/kWh with GST]"""
+    """Spot prices of a run of intervals of one length."""
 
     kind: str
-    first_slots: Ints
+    first_slots: Ints  # shape (n,)
     length: int  # slots in each interval
-    spot: Floats
-    low: Floats | None = None  # the retailer's forecast, as spot prices
-    predicted: Floats | None = None
-    high: Floats | None = None
-    range_low: Floats | None = None
-    range_high: Floats | None = None
+    spot: Floats  # shape (n,) [c/kWh with GST]
+    bands: Bands | None = None  # of what is still foreseen
     estimate: bool | None = None  # of a current interval
 
 
@@ -75,11 +82,11 @@ def usage_quality(seed: int, nem_day: int, now: datetime) -> str | None:
 # Prices
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=256)
 def actual_texts(seed: int, nem_day: int, channel: str, length: int) -> tuple[str, ...]:
     """The actual prices of a whole NEM day, one JSON object for each interval of `length` slots."""
     slots = nem_time.slots_of_day(nem_day)
-    spot = _half_hours(_spot(seed, slots), length)
+    spot = _half_hours(_day_spot(seed, nem_day), length)
     block = PriceBlock("ActualInterval", slots[::length], length, spot)
     return tuple(json.dumps(record) for record in price_records(seed, block, channel))
 
@@ -109,23 +116,33 @@ def open_blocks(seed: int, slot: int, locked: bool, length: int) -> Iterator[Pri
     # Each five minutes' estimate was issued at its own start; the locked price replaces it.
     known = inside < (slot + 1 if locked else slot)
     spot = np.where(known, _spot(seed, inside), _forecast_spot(seed, inside, slot))
-    foreseen = _forecast_block(seed, "CurrentInterval", inside, slot, length)
-    block = replace(foreseen, spot=_half_hours(spot, length), estimate=True)
-    if locked and slot == inside[-1]:
-        bare = dict.fromkeys(("low", "predicted", "high", "range_low", "range_high"))
-        block = replace(block, estimate=False, **bare)
-    yield block
+    final = locked and slot == inside[-1]
+    yield PriceBlock(
+        "CurrentInterval",
+        inside[:1],
+        length,
+        _half_hours(spot, length),
+        bands=None if final else _forecast_block(seed, inside, slot, length).bands,
+        estimate=not final,
+    )
     last = market.last_forecast_slot(slot)
     begin = current + length
     if length == 1:
         boundary = (slot + 12) // _HALF_HOUR * _HALF_HOUR
         near = np.arange(begin, boundary, dtype=np.int64)
         if near.size:
-            yield _forecast_block(seed, "ForecastInterval", near, slot, 1)
+            yield _forecast_block(seed, near, slot, 1)
         begin = max(begin, boundary)
     far = np.arange(begin, last + 1, dtype=np.int64)
     issued = slot // _HALF_HOUR * _HALF_HOUR  # the long forecast is renewed every half hour
-    yield _forecast_block(seed, "ForecastInterval", far, issued, _HALF_HOUR)
+    yield _forecast_block(seed, far, issued, _HALF_HOUR)
+
+
+@lru_cache(maxsize=1024)
+def _day_spot(seed: int, nem_day: int) -> Floats:
+    spot = _spot(seed, nem_time.slots_of_day(nem_day))
+    spot.flags.writeable = False
+    return spot
 
 
 def _spot(seed: int, slots: Ints) -> Floats:
@@ -140,23 +157,20 @@ def _half_hours(values: Floats, length: int) -> Floats:
     return rounded(values.reshape(-1, length).mean(axis=1), 5)
 
 
-def _forecast_block(seed: int, kind: str, slots: Ints, issued: int, length: int) -> PriceBlock:
+def _forecast_block(seed: int, slots: Ints, issued: int, length: int) -> PriceBlock:
     foreseen = market.forecast(seed, slots, issued)
 
     def spot(rrp: Floats) -> Floats:
         return _half_hours(retail.spot_c_per_kwh(rrp), length)
 
-    return PriceBlock(
-        kind,
-        slots[::length],
-        length,
-        spot=spot(foreseen.rrp),
+    bands = Bands(
         low=spot(foreseen.low),
         predicted=spot(foreseen.predicted),
         high=spot(foreseen.high),
         range_low=spot(foreseen.range_low),
         range_high=spot(foreseen.range_high),
     )
+    return PriceBlock("ForecastInterval", slots[::length], length, spot(foreseen.rrp), bands)
 
 
 def price_records(seed: int, block: PriceBlock, channel: str) -> Iterator[Record]:
@@ -167,10 +181,7 @@ def price_records(seed: int, block: PriceBlock, channel: str) -> Iterator[Record
     words = retail.descriptors(channel, price, block.spot)
     tariffs = _tariffs(channel, periods)
     shares = renewables(seed, first, block.length)
-    bands = [
-        None if band is None else retail.price_c_per_kwh(channel, band, periods)
-        for band in (block.low, block.predicted, block.high)
-    ]
+    advanced = _advanced_prices(channel, block.bands, periods)
     for i, when in enumerate(times(first, block.length)):
         record: Record = {
             "type": block.kind,
@@ -186,24 +197,30 @@ def price_records(seed: int, block: PriceBlock, channel: str) -> Iterator[Record
         record["descriptor"] = words[i]
         if block.estimate is not None:
             record["estimate"] = block.estimate
-        if block.range_low is not None and block.range_high is not None:
-            low, high = float(block.range_low[i]), float(block.range_high[i])
+        if block.bands is not None:
+            low, high = float(block.bands.range_low[i]), float(block.bands.range_high[i])
             if high - low > _VOLATILE_C_PER_KWH:
                 record["range"] = {"min": low, "max": high}
-        if bands[0] is not None:
-            names = ("low", "predicted", "high")
-            record["advancedPrice"] = {
-                name: float(band[i])
-                for name, band in zip(names, bands, strict=True)
-                if band is not None
-            }
+            record["advancedPrice"] = advanced[i]
         yield record
+
+
+def _advanced_prices(
+    channel: str, bands: Bands | None, periods: retail.TariffPeriods
+) -> list[Record]:
+    """All-in forecasts; on feed-in `low` is the lowest earning, so the highest number."""
+    if bands is None:
+        return []
+    names = ("low", "predicted", "high")
+    spots = (bands.low, bands.predicted, bands.high)
+    prices = [retail.price_c_per_kwh(channel, spot, periods).tolist() for spot in spots]
+    return [dict(zip(names, three, strict=True)) for three in zip(*prices, strict=True)]
 
 
 def _spike_status(block: PriceBlock, i: int) -> str:
     if block.spot[i] >= retail.SPIKE_C_PER_KWH:
         return "spike"
-    if block.range_high is not None and block.range_high[i] >= retail.SPIKE_C_PER_KWH:
+    if block.bands is not None and block.bands.range_high[i] >= retail.SPIKE_C_PER_KWH:
         return "potential"
     return "none"
 
@@ -257,12 +274,12 @@ def times(first: Ints, length: int) -> Iterator[Record]:
 # Usage
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def usage_texts(seed: int, nem_day: int, channel: str, quality: str) -> tuple[str, ...]:
     """The usage of a whole NEM day on one channel, one JSON object for each five minutes."""
     slots = nem_time.slots_of_day(nem_day)
     energy = metered_kwh(seed, nem_day, channel, quality)
-    block = PriceBlock("Usage", slots, 1, _spot(seed, slots))
+    block = PriceBlock("Usage", slots, 1, _day_spot(seed, nem_day))
     texts = []
     for kwh, record in zip(energy.tolist(), price_records(seed, block, channel), strict=True):
         record["channelIdentifier"] = IDENTIFIERS[channel]

@@ -13,7 +13,7 @@ import numpy as np
 
 from energy_pipeline.demo import nem_time
 from energy_pipeline.demo.noise import Floats, Ints, normal, rounded, uniform
-from energy_pipeline.demo.weather import clear_fraction, temperature_c
+from energy_pipeline.demo.weather import Weather, weather_at
 
 PULSES_PER_KWH = 3200
 MINUTES_PER_DAY = 1440
@@ -48,7 +48,9 @@ class MeteredDay:
 def metered_day(seed: int, nem_day: int) -> MeteredDay:
     """Meter readings of a NEM day."""
     epoch = nem_time.first_slot(nem_day) * nem_time.SLOT_SECONDS + 60 * np.arange(MINUTES_PER_DAY)
-    net_kwh = (load_watts(seed, epoch) - solar_watts(seed, epoch)) / 60_000.0
+    weather = weather_at(seed, epoch)
+    solar = solar_watts(epoch, weather)
+    net_kwh = (load_watts(seed, epoch, weather, solar) - solar) / 60_000.0
     pulses = _counted(np.clip(net_kwh, 0.0, None))
     exported = _counted(np.clip(-net_kwh, 0.0, None))
     heated = _counted(hot_water_watts(seed, epoch) / 60_000.0)
@@ -69,18 +71,21 @@ def _slot_kwh(pulses: Ints) -> Floats:
     return rounded(pulses.reshape(-1, 5).sum(axis=1) / PULSES_PER_KWH, 3)
 
 
-def load_watts(seed: int, epoch_seconds: Ints) -> Floats:
-    """Power used in the house, without the hot water, at consecutive minutes. [W] Shape (n,)."""
+def load_watts(seed: int, epoch_seconds: Ints, weather: Weather, solar: Floats) -> Floats:
+    """Power used in the house, without the hot water, at consecutive minutes. [W] Shape (n,).
+
+    `solar` [W] tells when it is too dark to do without lights.
+    """
     hour = nem_time.local_hour(epoch_seconds)
     weekend = (nem_time.local_seconds(epoch_seconds) // 86_400 + 3) % 7 >= 5
     minute = epoch_seconds // 60
-    outside_c = temperature_c(seed, epoch_seconds)
+    outside_c = weather.temperature_c
     awake = (hour >= 6.25) & (hour < 22.75)
     at_home = awake & (weekend | (hour < 8.5) | (hour >= 15.5))
 
     watts = 185.0 + 15.0 * normal(seed, _BASE_STREAM, minute // 3)
     watts += np.where((minute + seed) % 47 < 15 + 0.4 * (outside_c - 15.0), 115.0, 4.0)  # fridge
-    dark = solar_watts(seed, epoch_seconds) < 250.0
+    dark = solar < 250.0
     watts += np.where(at_home & dark, 190.0, 0.0)  # lights
     watts += np.where((hour >= 18.5) & (hour < 22.5), 220.0, 0.0)  # screens
     watts += np.where(~weekend & (hour >= 9) & (hour < 15.5), 110.0, 0.0)  # a desk at home
@@ -171,7 +176,7 @@ def hot_water_watts(seed: int, epoch_seconds: Ints) -> Floats:
     return watts
 
 
-def solar_watts(seed: int, epoch_seconds: Ints) -> Floats:
+def solar_watts(epoch_seconds: Ints, weather: Weather) -> Floats:
     """AC power of the roof. [W] Shape (n,).
 
     Clear-sky light after Haurwitz [1]_ on a plane facing north, dimmed by cloud and by heat.
@@ -197,14 +202,13 @@ def solar_watts(seed: int, epoch_seconds: Ints) -> Floats:
     horizontal = np.where(height > 0.0, 1098.0 * up * np.exp(-0.057 / up), 0.0)
     # Tilted to the north, a plane in the south sees the sun as level ground nearer the equator.
     facing = np.clip(sine_of_height(_LATITUDE + _TILT), 0.0, None)
-    clear = clear_fraction(seed, epoch_seconds)
+    clear = weather.clear_fraction
     beam_share = 0.85 * clear
     light = (
         horizontal
         * clear
         * (beam_share * np.clip(facing / np.clip(up, 0.06, None), 0, 3) + (1.0 - beam_share))
     )
-    warmth = 1.0 - 0.004 * np.clip(
-        temperature_c(seed, epoch_seconds) + light / 40.0 - 25.0, 0, None
-    )
+    cell_c = weather.temperature_c + light / 40.0
+    warmth = 1.0 - 0.004 * np.clip(cell_c - 25.0, 0.0, None)
     return np.clip(light * ARRAY_KW * 0.8 * warmth, 0.0, INVERTER_KW * 1000.0)

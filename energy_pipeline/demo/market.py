@@ -14,7 +14,7 @@ import numpy as np
 
 from energy_pipeline.demo import nem_time
 from energy_pipeline.demo.noise import Floats, Ints, normal, rounded, smooth_normal
-from energy_pipeline.demo.weather import clear_fraction, regime_score
+from energy_pipeline.demo.weather import regime_score, weather_at
 
 DEFAULT_SEED = 2024
 TABLE_PATH = Path(__file__).with_name("price_quantiles.csv")
@@ -113,12 +113,11 @@ def forecast(seed: int, slots: Ints, issued_slot: int) -> Forecast:
     The further ahead, the less the forecast knows of the score and the wider its band. Part of
     the error belongs to the hour foreseen, part to the issue, so a forecast improves in steps.
     """
-    lead_hours = (slots - issued_slot) * (nem_time.SLOT_SECONDS / 3600.0)
+    lead_hours = np.clip(slots - issued_slot, 0, None) * (nem_time.SLOT_SECONDS / 3600.0)
     skill = 0.985 - 0.45 * lead_hours / (lead_hours + 12.0)
     doubt = np.sqrt(1.0 - skill**2)
-    issue = int(normal(seed, _ISSUE_STREAM, np.array([issued_slot]))[0] * 2**40)
     error = 0.75 * smooth_normal(seed, _ERROR_STREAM, slots, 18)
-    error += 0.66 * smooth_normal(seed ^ issue, _ERROR_STREAM, slots, 18)
+    error += 0.66 * smooth_normal(seed, (_ISSUE_STREAM << 32) + issued_slot, slots, 18)
     truth = score(seed, slots)
     foreseen = skill * truth + 0.7 * doubt * error
     better = 0.6 * foreseen + 0.4 * (0.5 + 0.5 * skill) * truth
@@ -153,7 +152,8 @@ def renewables_percent(seed: int, slots: Ints, *, region: int = 0) -> Floats:
     half_day_hours = 6.0 + 1.1 * season
     height = np.clip(np.cos(np.pi * (hour - 12.0) / (2 * half_day_hours)), 0.0, None)
     height = np.where(np.abs(hour - 12.0) < half_day_hours, height, 0.0)
-    sun = (62.0 + 9.0 * season) * height * (0.55 + 0.45 * clear_fraction(seed, seconds))
+    clear = weather_at(seed, seconds).clear_fraction
+    sun = (62.0 + 9.0 * season) * height * (0.55 + 0.45 * clear)
     wind = 9.0 * smooth_normal(seed, _WIND_STREAM + region, slots, 96)
     calm = 5.0 * regime_score(seed, seconds)
     return rounded(np.clip(26.0 + 4.0 * region + sun + wind - calm, 2.0, None), 2)

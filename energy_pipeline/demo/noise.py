@@ -43,12 +43,9 @@ def normal(seed: int, stream: int, index: Ints) -> Floats:
     The sum of twelve uniform 16-bit numbers: no logarithm, whose last digit differs between
     mathematical libraries.
     """
-    total = np.zeros(index.shape, dtype=np.int64)
-    for part in range(3):
-        bits = _hash(seed, stream, index * 3 + part)
-        for lane in range(4):
-            total += ((bits >> np.uint64(16 * lane)) & np.uint64(0xFFFF)).astype(np.int64)
-    return (total.astype(np.float64) + 6.0) / 65536.0 - 6.0
+    bits = _hash(seed, stream, index[..., np.newaxis] * 3 + np.arange(3))
+    total: Floats = bits.view(np.uint16).sum(axis=-1, dtype=np.int64).astype(np.float64)
+    return (total + 6.0) / 65536.0 - 6.0
 
 
 def smooth_normal(seed: int, stream: int, time: Ints, scale: int) -> Floats:

@@ -15,6 +15,7 @@ PREFIX = "/powerpal"
 DEMO_POWERPAL_DEVICE_ID = "0000de50"
 DEMO_POWERPAL_TOKEN = "00000000-0000-4000-8000-0000000de500"
 MAX_READINGS = 50_000
+MAX_SAMPLE_MINUTES = 31 * MINUTES_PER_DAY
 
 # The tariff typed into the app: it has nothing to do with Amber's prices.
 _PEAK_AUD_PER_KWH, _OFF_PEAK_AUD_PER_KWH = 0.3817, 0.1837
@@ -26,7 +27,10 @@ def routes(home: Home) -> tuple[Route, ...]:
     """What Powerpal answers."""
 
     def device(request: Request) -> Reply:
-        return _refusal(request) or json_reply(_device(home.seed, newest_minute(request.now)))
+        newest = newest_minute(request.now)
+        if newest < _FIRST_MINUTE:
+            return _refusal(request) or message(404, "No readings yet")
+        return _refusal(request) or json_reply(_device(home.seed, newest))
 
     def readings(request: Request) -> Reply:
         return _refusal(request) or _readings(home.seed, request)
@@ -110,8 +114,8 @@ def _readings(seed: int, request: Request) -> Reply:
         sample = int(request.query.get("sample", 1))
     except ValueError:
         return message(400, "start, end and sample must be whole numbers")
-    if sample < 1:
-        return message(400, "sample must be at least 1 minute")
+    if not 1 <= sample <= MAX_SAMPLE_MINUTES:
+        return message(400, f"sample must be 1 to {MAX_SAMPLE_MINUTES} minutes")
     aligned = -(-start // 60)
     aligned += max(_FIRST_MINUTE - aligned, 0) // sample * sample
     first, last = max(aligned, _FIRST_MINUTE), min(end // 60, newest)

@@ -173,9 +173,9 @@ class DemoServer:
                 status=status,
                 body=body.encode() if isinstance(body, str) else body,
                 headers=dict(headers or {}),
-                delay_seconds=delay_seconds,
+                delay_seconds=float(delay_seconds),
                 truncate=truncate,
-                clock_skew_seconds=clock_skew_seconds,
+                clock_skew_seconds=float(clock_skew_seconds),
                 times=times,
             )
         )
@@ -218,7 +218,7 @@ class DemoServer:
                 given["now"] = datetime.fromisoformat(given["now"])
             self.set_clock(**given)
             return json_reply({"now": self.now().isoformat()})
-        except (TypeError, ValueError, AttributeError) as exc:
+        except (TypeError, ValueError, OverflowError) as exc:
             return message(400, f"{name}: {exc}")
 
 
