@@ -69,7 +69,7 @@ def _refuse_other_kinds(path: Path, head: bytes) -> None:
     for magic, kind in OTHER_KINDS:
         if head.startswith(magic):
             raise SourceRejected(f"{path}: expected the Powerpal app's CSV export, found {kind}")
-    if b"\0" in head:
+    if b"\0" in head.split(b"\n", 1)[0]:  # further down it is a broken line, as after a power cut
         raise SourceRejected(
             f"{path}: expected the Powerpal app's CSV export, found a binary file or UTF-16 text; "
             "export it again, or save it as 'CSV UTF-8'"

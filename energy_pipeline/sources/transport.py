@@ -145,7 +145,7 @@ class _GatewayBusyError(SourceUnavailable):
 
 def _attempt(http: requests.Session, request: Request, limits: Limits) -> Reply | SourceError:
     what = request.what
-    secret = _secret(http)
+    hidden = _hiding(http)
     deadline = time.monotonic() + limits.total_seconds
     try:
         with http.get(
@@ -157,8 +157,8 @@ def _attempt(http: requests.Session, request: Request, limits: Limits) -> Reply 
             auth=_as_prepared,
         ) as response:
             if response.status_code != requests.codes.ok:
-                text = _error_text(_read(response, ERROR_TEXT_BYTES, deadline))
-                return _refusal(response, text.replace(secret, "***"), request)
+                said = _error_text(_read(response, ERROR_TEXT_BYTES, deadline))
+                return _refusal(response, request, hidden(said)[:ERROR_TEXT_CHARACTERS], hidden)
             body = _read(response, limits.body_bytes + 1, deadline)
             headers = response.headers
     except (requests.exceptions.InvalidHeader, UnicodeError):
@@ -181,7 +181,7 @@ def _attempt(http: requests.Session, request: Request, limits: Limits) -> Reply 
             f"{limits.connect_seconds:g} s; check the internet connection"
         )
     except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
-        cause = _root_cause(exc).replace(secret, "***")
+        cause = hidden(_root_cause(exc))
         return SourceUnavailable(
             f"{what}: {_host(request.url)} gave no complete answer ({cause}); "
             "check the internet connection, or try again later"
@@ -217,7 +217,9 @@ def _read(response: requests.Response, limit: int, deadline: float) -> bytes:
     return b"".join(pieces)[:limit]
 
 
-def _refusal(response: requests.Response, text: str, request: Request) -> SourceError:
+def _refusal(
+    response: requests.Response, request: Request, text: str, hidden: Callable[[str], str]
+) -> SourceError:
     status = response.status_code
     said = f"{request.what}: HTTP {status}" + (f", {text!r}" if text else "")
     if status in (401, 403):
@@ -233,7 +235,7 @@ def _refusal(response: requests.Response, text: str, request: Request) -> Source
     if status >= 400:
         return SourceRejected(f"{said}: the request itself is wrong; a rerun cannot help")
     if status >= 300:
-        elsewhere = _host(response.headers.get("Location", "")) or "an unknown place"
+        elsewhere = hidden(_host(response.headers.get("Location", ""))) or "an unknown place"
         return SourceUnavailable(
             f"{said}: sent on to {elsewhere}, not followed; check that no login page stands in "
             "between, or the base URL"
@@ -282,7 +284,7 @@ def _instant(http_date: str | None) -> datetime | None:
 
 
 def _error_text(body: bytes) -> str:
-    """What the supplier said, in one short line; nothing of a web page."""
+    """What the supplier said, in one line; nothing of a web page."""
     text = body.decode("utf-8", errors="replace")
     try:
         decoded = json.loads(text)
@@ -291,7 +293,7 @@ def _error_text(body: bytes) -> str:
     if isinstance(decoded, dict) and isinstance(decoded.get("message"), str):
         text = decoded["message"]
     text = " ".join(text.split())
-    return "" if text.startswith("<") else text[:ERROR_TEXT_CHARACTERS]
+    return "" if text.startswith("<") else text
 
 
 def _root_cause(exc: BaseException) -> str:
@@ -309,11 +311,13 @@ def _host(url: str) -> str:
         return ""
 
 
-def _secret(http: requests.Session) -> str:
-    """Find the key itself, so that an answer that repeats it does not get into a message."""
+def _hiding(http: requests.Session) -> Callable[[str], str]:
+    """Blot the session's key out of a text: an answer that repeats it is not passed on."""
     authorization = http.headers.get("Authorization", "")
     text = authorization.decode("latin-1") if isinstance(authorization, bytes) else authorization
-    return text.rpartition(" ")[2] or "\0"
+    key = text.rpartition(" ")[2]
+    pattern = re.compile(re.escape(key) if key else r"(?!)", re.IGNORECASE)
+    return lambda message: pattern.sub("***", message)
 
 
 def _as_prepared(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
