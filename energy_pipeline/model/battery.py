@@ -1,0 +1,291 @@
+"""Home batteries: the catalogue, what dispatch needs of one, its price and its wear.
+
+Every figure carries its source; one without says so wherever it is shown. How a battery fades with
+use is in `battery_fade`; deciding when it charges is in `dispatch`.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from importlib import resources
+from typing import Any, Final, Literal, get_args
+
+Coupling = Literal["ac", "dc"]
+
+# What a product needs before it can be dispatched; the rest has a meaning when absent.
+_NEEDED: Final = ("capacity_kwh", "charge_kw", "discharge_kw", "round_trip_efficiency")
+FIGURES: Final = (
+    *_NEEDED,
+    "standby_w",
+    "warranty_years",
+    "warranty_kwh_per_kwh",
+    "warranty_end_fraction",
+    "price_fixed_aud",
+    "price_aud_per_kwh",
+)
+_FRACTIONS: Final = ("round_trip_efficiency", "warranty_end_fraction")
+_MAY_BE_ZERO: Final = ("standby_w", "price_fixed_aud", "price_aud_per_kwh")
+QUOTE: Final = "your quote"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Battery:
+    """What dispatch needs, seen from the AC terminals."""
+
+    capacity_kwh: float  # usable
+    charge_kw: float  # AC limit into the battery
+    discharge_kw: float  # AC limit out of it
+    charge_efficiency: float  # one way, AC to store
+    discharge_efficiency: float  # one way, store to AC
+    standby_kw: float = 0.0  # AC load of the battery itself, always
+    reserve_fraction: float = 0.0  # of capacity, kept for a blackout
+    wear_aud_per_kwh: float = 0.0  # per AC kWh moved, in and out alike
+
+    def __post_init__(self) -> None:
+        for name in ("capacity_kwh", "charge_kw", "discharge_kw"):
+            if not 0.0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+        for name in ("charge_efficiency", "discharge_efficiency"):
+            if not 0.0 < getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} is {getattr(self, name)}; a fraction in (0, 1]")
+        for name in ("standby_kw", "wear_aud_per_kwh"):
+            if not 0.0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+        if not 0.0 <= self.reserve_fraction < 1.0:
+            raise ValueError(f"reserve_fraction is {self.reserve_fraction}; a fraction in [0, 1)")
+
+    @property
+    def round_trip_efficiency(self) -> float:
+        """AC to AC. [fraction]"""
+        return self.charge_efficiency * self.discharge_efficiency
+
+    @property
+    def reserve_kwh(self) -> float:
+        return self.reserve_fraction * self.capacity_kwh
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One number of a product, and how far to trust it. The unit is the end of `name`."""
+
+    name: str
+    value: float
+    source: str
+    date: str
+    verified: bool
+
+    @property
+    def shown(self) -> str:
+        """The number with its provenance, for people."""
+        if self.source == QUOTE:
+            return f"{self.value:g} ({QUOTE})"
+        return f"{self.value:g}" if self.verified else f"{self.value:g} (unverified)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A battery of the catalogue; a figure nobody published is absent from `figures`."""
+
+    name: str
+    title: str
+    coupling: Coupling
+    figures: Mapping[str, Figure]
+
+    def value(self, figure: str) -> float:
+        """A figure's value.
+
+        Raises
+        ------
+        ValueError
+            If it is no figure of a battery, or if no source gives it for this one.
+        """
+        _refuse_unknown("figure", figure, FIGURES)
+        if figure not in self.figures:
+            raise ValueError(f"{figure} of {self.title} is not published; enter it from your quote")
+        return self.figures[figure].value
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Figures no source gives, those dispatch needs first."""
+        return tuple(name for name in FIGURES if name not in self.figures)
+
+    @property
+    def unverified(self) -> tuple[Figure, ...]:
+        return tuple(figure for figure in self.figures.values() if not figure.verified)
+
+    def quoted(self, quote: Mapping[str, float], *, date: str) -> "Product":
+        """The product with figures of a quote, each labelled as such.
+
+        Parameters
+        ----------
+        quote : mapping of figure name to value
+            In the unit of the name.
+        date : str
+            Of the quote, ISO.
+
+        Raises
+        ------
+        ValueError
+            For a name that is no figure, or a value out of range.
+        """
+        figures = dict(self.figures)
+        for name, value in quote.items():
+            _refuse_unknown("figure", name, FIGURES)
+            figures[name] = _figure(
+                name, {"value": value, "source": QUOTE, "date": date, "verified": True}
+            )
+        return Product(name=self.name, title=self.title, coupling=self.coupling, figures=figures)
+
+    def battery(self, *, reserve_fraction: float = 0.0, wear_aud_per_kwh: float = 0.0) -> Battery:
+        """What dispatch needs; the round-trip loss is split evenly between the two ways.
+
+        Raises
+        ------
+        ValueError
+            Listing the figures that are not published and must come from a quote.
+        """
+        absent = [name for name in _NEEDED if name not in self.figures]
+        if absent:
+            raise ValueError(
+                f"{self.title} has no published {', '.join(absent)}; enter them from your quote"
+            )
+        one_way = self.value("round_trip_efficiency") ** 0.5
+        standby = self.figures.get("standby_w")
+        return Battery(
+            capacity_kwh=self.value("capacity_kwh"),
+            charge_kw=self.value("charge_kw"),
+            discharge_kw=self.value("discharge_kw"),
+            charge_efficiency=one_way,
+            discharge_efficiency=one_way,
+            standby_kw=standby.value / 1000.0 if standby else 0.0,
+            reserve_fraction=reserve_fraction,
+            wear_aud_per_kwh=wear_aud_per_kwh,
+        )
+
+    def price_aud(self) -> float:
+        """Price before rebates: fixed plus per usable kWh. [AUD]"""
+        fixed = self.value("price_fixed_aud")
+        return fixed + self.value("price_aud_per_kwh") * self.value("capacity_kwh")
+
+    def warranty_kwh(self) -> float:
+        """Energy the warranty lets the battery deliver. [kWh]"""
+        return self.value("warranty_kwh_per_kwh") * self.value("capacity_kwh")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WearCost:
+    """What moving a kWh costs the battery, read both ways. [AUD per AC kWh moved, in or out]"""
+
+    throughput_bound: float  # each kWh uses up warranted energy
+    calendar_bound: float  # the years run out first: moving energy costs nothing
+    binding: Literal["throughput", "calendar"]
+
+    @property
+    def aud_per_kwh(self) -> float:
+        """The reading that applies."""
+        return self.throughput_bound if self.binding == "throughput" else self.calendar_bound
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> Mapping[str, Product]:
+    """All products by name, as ``batteries.toml`` lists them."""
+    return {row["name"]: _product(row) for row in catalogue_file()["battery"]}
+
+
+@lru_cache(maxsize=1)
+def catalogue_file() -> dict[str, Any]:
+    """``batteries.toml`` as it is written."""
+    text = resources.files("energy_pipeline.model").joinpath("batteries.toml").read_text("utf-8")
+    return tomllib.loads(text)
+
+
+def product(name: str) -> Product:
+    """The product of that name.
+
+    Raises
+    ------
+    ValueError
+        Listing near names where there is none.
+    """
+    _refuse_unknown("battery", name, tuple(catalogue()))
+    return catalogue()[name]
+
+
+def wear_cost(
+    product: Product, *, delivered_kwh_per_year: float, replacement_aud_per_kwh: float | None = None
+) -> WearCost:
+    """Price the wear of a kWh both ways, and say which binds at this use.
+
+    Parameters
+    ----------
+    product : Product
+        With a warranty in years and in kWh.
+    delivered_kwh_per_year : float
+        Energy the battery delivers in a year. [kWh]
+    replacement_aud_per_kwh : float, optional
+        Price of its successor per usable kWh; today's price without it. [AUD/kWh]
+
+    Returns
+    -------
+    WearCost
+        Throughput-bound: replacement / (2 x warranted kWh per usable kWh), since every kWh is
+        moved in and out once.
+
+    Raises
+    ------
+    ValueError
+        If the product has no warranty in kWh or no price, or an argument is negative.
+    """
+    if not delivered_kwh_per_year >= 0.0:
+        raise ValueError(
+            f"delivered_kwh_per_year is {delivered_kwh_per_year}; it must be 0 or more"
+        )
+    if replacement_aud_per_kwh is None:
+        replacement_aud_per_kwh = product.price_aud() / product.value("capacity_kwh")
+    if not replacement_aud_per_kwh >= 0.0:
+        raise ValueError(
+            f"replacement_aud_per_kwh is {replacement_aud_per_kwh}; it must be 0 or more"
+        )
+    per_kwh = replacement_aud_per_kwh / (2.0 * product.value("warranty_kwh_per_kwh"))
+    worn_out = delivered_kwh_per_year * product.value("warranty_years") > product.warranty_kwh()
+    return WearCost(
+        throughput_bound=per_kwh,
+        calendar_bound=0.0,
+        binding="throughput" if worn_out else "calendar",
+    )
+
+
+def _product(row: Mapping[str, Any]) -> Product:
+    _refuse_unknown("coupling", row["coupling"], get_args(Coupling))
+    names = {"name", "title", "coupling"}
+    for key in row.keys() - names:
+        _refuse_unknown(f"figure of {row['name']}", key, FIGURES)
+    figures = {name: _figure(name, row[name]) for name in FIGURES if name in row}
+    return Product(name=row["name"], title=row["title"], coupling=row["coupling"], figures=figures)
+
+
+def _figure(name: str, cell: Mapping[str, Any]) -> Figure:
+    keys = {field.name for field in fields(Figure)} - {"name"}
+    if set(cell) != keys:
+        raise ValueError(f"{name} must state {sorted(keys)}, not {sorted(cell)}")
+    value = float(cell["value"])
+    low_enough = value <= 1.0 if name in _FRACTIONS else value < float("inf")
+    if not (low_enough and (value > 0.0 or (value == 0.0 and name in _MAY_BE_ZERO))):
+        raise ValueError(f"{name} is {value}; it is out of range")
+    if not cell["source"]:
+        raise ValueError(f"{name} has no source; name one, or leave the figure out")
+    return Figure(
+        name=name,
+        value=value,
+        source=cell["source"],
+        date=cell["date"],
+        verified=cell["verified"],
+    )
+
+
+def _refuse_unknown(kind: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=4, cutoff=0.3)
+        raise ValueError(f"{kind} {name!r} is unknown; near it: {', '.join(near or known)}")
