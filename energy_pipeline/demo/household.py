@@ -86,8 +86,9 @@ def load_watts(seed: int, epoch_seconds: Ints, weather: Weather, solar: Floats) 
     watts = 185.0 + 15.0 * normal(seed, _BASE_STREAM, minute // 3)
     watts += np.where((minute + seed) % 47 < 15 + 0.4 * (outside_c - 15.0), 115.0, 4.0)  # fridge
     dark = solar < 250.0
-    watts += np.where(at_home & dark, 190.0, 0.0)  # lights
-    watts += np.where((hour >= 18.5) & (hour < 22.5), 220.0, 0.0)  # screens
+    watts += np.where(at_home, 110.0, 0.0)  # music, chargers, people
+    watts += np.where(at_home & dark, 150.0, 0.0)  # lights
+    watts += np.where((hour >= 18.5) & (hour < 22.5), 170.0, 0.0)  # screens
     watts += np.where(~weekend & (hour >= 9) & (hour < 15.5), 110.0, 0.0)  # a desk at home
     watts += _conditioning_watts(seed, minute, outside_c, awake, at_home)
     _add_events(watts, seed, epoch_seconds)
@@ -140,7 +141,7 @@ def _choose_events(seed: int, day: date) -> Iterator[tuple[float, Profile]]:
     yield breakfast + 0.1, _TOAST
     yield breakfast + 0.5 + 0.6 * draw[1], _KETTLE
     if weekend or draw[2] < 0.35:
-        yield 12.2 + 1.2 * draw[3], _MICROWAVE
+        yield 12.2 + 1.2 * draw[3], _HOB if weekend else _MICROWAVE
         yield 12.4 + 1.2 * draw[4], _KETTLE
     yield 15.6 + 1.2 * draw[5], _KETTLE
     if draw[6] < 0.9:
