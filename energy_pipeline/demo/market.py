@@ -89,8 +89,9 @@ def rrp_of_score(slots: Ints, scores: Floats) -> Floats:
             low, high = table[(*row, place)], table[(*row, place + 1)]
             price += weight * (low + along * (high - low))
     cap = _cap_rrp(slots)
-    # Bids crowd at the two ends: what comes near the cap is the cap.
+    # Bids crowd at the two ends: what comes near the cap is the cap, and so with the floor.
     price = np.where(price > 0.75 * cap, cap, price)
+    price = np.where(price < 0.75 * FLOOR_RRP, FLOOR_RRP, price)
     return rounded(np.clip(price, FLOOR_RRP, cap), 2)
 
 

@@ -50,11 +50,13 @@ def test_a_year_of_prices_has_the_shape_of_the_national_market():
     assert np.corrcoef(prices[:-1].argsort().argsort(), prices[1:].argsort().argsort())[0, 1] > 0.9
 
 
-def test_prices_stay_between_the_floor_and_the_cap_of_their_financial_year():
+def test_prices_reach_the_floor_and_the_cap_of_their_financial_year_and_pass_neither():
     for number in (2024, 2025, 2026):
         prices = market.rrp(SEED, year(number))
         assert prices.min() >= market.FLOOR_RRP
         assert (prices == np.round(prices, 2)).all()
+    assert market.rrp(SEED, year(2024)).min() == market.FLOOR_RRP
+    assert market.rrp(SEED, year(2026)).max() == 20_300
     slots = year(2024)
     extreme = market.rrp_of_score(slots, np.full(slots.shape, 99.0))
     first_new = nem_time.first_slot(nem_time.nem_day_of_date(date(2024, 7, 1)))
