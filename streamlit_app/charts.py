@@ -1,4 +1,4 @@
-"""Pictures: the strip of coming prices as inline SVG, and the Plotly charts of the laptop pages.
+"""Pictures: the strip of coming prices as boxes of HTML, and the Plotly charts of the laptop pages.
 
 Plotly is imported inside the functions that need it: the fridge page must not pay for it.
 """
@@ -10,23 +10,26 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from energy_pipeline.model.live_cost import DayTotal
+from energy_pipeline.model.live_price import floor_to_grid
 from energy_pipeline.model.price_level import PriceLevel
 from streamlit_app import words
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-STRIP_WIDTH = 776
-STRIP_HEIGHT = 126
 STRIP_HOURS = 12
 TICK_HOURS = 3
 
-_TOP = 28  # room for the label of the highest bar
-_BASE = 92  # where the tallest bar may end; below it the window's bracket and the clock
+# The strip's own grid, drawn in percent of it so that the page can scale it.
+_WIDTH = 776
+_HEIGHT = 126
+_TOP = 30  # room for the figure over the highest bar
+_BASE = 92  # foot of the lowest bar; below it the bracket and the clock
 _BRACKET = 97
-_TICK_TEXT = 122
-_SMALLEST_CAP_C_PER_KWH = 40.0
-_LABEL_WIDTH = 70
+_CLOCK = 101
+_LABEL_HEIGHT = 28
+_LETTER_WIDTH = 14
+_TALL_C_PER_KWH = 80.0  # up to here, and up to four times the median, no bar is cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,115 +42,128 @@ class Bar:
     level: PriceLevel
 
 
-def price_strip_svg(
+def price_strip_html(
     bars: Sequence[Bar],
     now: datetime,
     to_local: Callable[[datetime], datetime],
     window: tuple[datetime, datetime] | None,
 ) -> str:
-    """Bars of the coming hours to the scale of time, now at the left edge.
+    """Bars of the coming hours to the scale of time, the running five minutes at the left edge.
 
     Prices far above the rest are cut off, with a gap in the bar that says so and the highest
     price in figures: one spike must not flatten the day. Negative prices hang below the line.
+    Boxes rather than SVG, which Streamlit's sanitizer takes out.
 
     Parameters
     ----------
     bars : sequence of Bar
-        Ascending; parts before `now` and beyond the strip are left out.
+        Ascending; parts before the running five minutes and beyond the strip are left out.
     now : datetime
     to_local : callable
         An instant on the household's clock, for the ticks.
     window : (start, end) or None
         The recommended run, bracketed below the bars.
     """
+    now = floor_to_grid(now)
     end = now + timedelta(hours=STRIP_HOURS)
-    seen = [bar for bar in bars if bar.end > now and bar.start < end]
+    seen = [
+        Bar(max(bar.start, now), min(bar.end, end), bar.c_per_kwh, bar.level)
+        for bar in bars
+        if bar.end > now and bar.start < end
+    ]
     parts = [
-        f'<svg class="strip" viewBox="0 0 {STRIP_WIDTH} {STRIP_HEIGHT}" role="img"'
-        f' aria-label="{escape(_strip_in_words(seen, to_local))}">'
+        f'<div class="strip" role="img" aria-label="{escape(_strip_in_words(seen, to_local))}">'
     ]
     if seen:
-        parts += _bars(seen, now, end)
-        if window is not None and window[0] < end:
-            left, right = _x(max(window[0], now), now), _x(min(window[1], end), now)
-            parts.append(
-                f'<rect class="window" x="{left:.1f}" y="{_BRACKET}"'
-                f' width="{max(right - left, 2):.1f}" height="5"/>'
-            )
+        parts += _bars(seen, now)
+    if seen and window is not None and window[0] < end:
+        left, right = _x(max(window[0], now), now), _x(min(window[1], end), now)
+        parts.append(_box("window", left, _BRACKET, max(right - left, 2), 5))
     known_until = seen[-1].end if seen else now
     if end - known_until >= timedelta(hours=TICK_HOURS):
-        x = max(_x(known_until, now) + 12, 0)
-        parts.append(f'<text class="tick" x="{x:.0f}" y="{_BASE - 24}">no forecast yet</text>')
+        parts.append(_text("tick", _x(known_until, now) + 12, 52, "no forecast yet"))
     parts += _ticks(now, end, to_local)
-    parts.append("</svg>")
+    parts.append("</div>")
     return "".join(parts)
 
 
 def _x(instant: datetime, now: datetime) -> float:
-    return (instant - now) / timedelta(hours=STRIP_HOURS) * STRIP_WIDTH
+    return (instant - now) / timedelta(hours=STRIP_HOURS) * _WIDTH
 
 
-def _bars(seen: Sequence[Bar], now: datetime, end: datetime) -> list[str]:
+def _box(names: str, left: float, top: float, width: float, height: float) -> str:
+    return (
+        f'<div class="{names}" style="left:{left / _WIDTH:.2%};top:{top / _HEIGHT:.2%};'
+        f'width:{width / _WIDTH:.2%};height:{height / _HEIGHT:.2%}"></div>'
+    )
+
+
+def _text(names: str, left: float, top: float, text: str) -> str:
+    return (
+        f'<span class="{names}" style="left:{left / _WIDTH:.2%};top:{top / _HEIGHT:.2%}">'
+        f"{text}</span>"
+    )
+
+
+def _bars(seen: Sequence[Bar], now: datetime) -> list[str]:
     highest = max(seen, key=lambda bar: bar.c_per_kwh)
     lowest = min(seen, key=lambda bar: bar.c_per_kwh)
     middle = sorted(bar.c_per_kwh for bar in seen)[len(seen) // 2]
-    cap = max(min(highest.c_per_kwh, max(3 * middle, _SMALLEST_CAP_C_PER_KWH)), 1.0)
+    cap = max(highest.c_per_kwh, 1.0)
+    if cap > max(4 * middle, _TALL_C_PER_KWH):
+        cap = max(3 * middle, 0.75 * _TALL_C_PER_KWH)
     floor = max(min(lowest.c_per_kwh, 0.0), -cap)
     scale = (_BASE - _TOP) / (cap - floor)
     zero = _BASE + floor * scale
+
+    def top(bar: Bar) -> float:
+        return zero - max(min(bar.c_per_kwh, cap), 0.0) * scale
+
     parts = []
     for bar in seen:
-        left, right = _x(max(bar.start, now), now), _x(min(bar.end, end), now)
-        height = max(min(bar.c_per_kwh, cap), floor) * scale
-        y = zero - height if height >= 0 else zero
-        parts.append(
-            f'<rect class="{bar.level}" x="{left:.1f}" y="{y:.1f}"'
-            f' width="{max(right - left - 1.5, 1):.1f}" height="{max(abs(height), 2):.1f}"/>'
-        )
+        left, right = _x(bar.start, now), _x(bar.end, now)
+        depth = -max(min(bar.c_per_kwh, 0.0), floor) * scale
+        height = max(zero - top(bar) + depth, 2)
+        parts.append(_box(f"bar {bar.level}", left, top(bar), max(right - left - 1.5, 1), height))
         if bar.c_per_kwh > cap:
-            parts.append(
-                f'<rect class="cut" x="{left - 1:.1f}" y="{_TOP + 8}"'
-                f' width="{right - left + 1:.1f}" height="4"/>'
-            )
+            parts.append(_box("cut", left - 1, _TOP + 8, right - left + 1, 4))
     if floor < 0:
-        parts.append(f'<rect class="zero" x="0" y="{zero:.1f}" width="{STRIP_WIDTH}" height="1"/>')
-    label_x: dict[Bar, float] = {}
+        parts.append(_box("zero", 0, zero, _WIDTH, 1))
+
+    label_at: list[float] = []
     for bar in (highest, lowest):
-        middle_x = (_x(max(bar.start, now), now) + _x(min(bar.end, end), now)) / 2
-        x = min(max(middle_x, _LABEL_WIDTH / 2), STRIP_WIDTH - _LABEL_WIDTH / 2)
-        if any(abs(x - other) < _LABEL_WIDTH * 1.4 for other in label_x.values()):
+        figure = f"{words.whole_cents(bar.c_per_kwh)} c"
+        half = len(figure) * _LETTER_WIDTH / 2
+        x = min(max((_x(bar.start, now) + _x(bar.end, now)) / 2, half), _WIDTH - half)
+        if any(abs(x - other) < 4 * half for other in label_at):
             continue
-        label_x[bar] = x
-        # A label must clear every bar under its width, not only its own.
-        under = [
-            other
+        label_at.append(x)
+        # A figure must clear every bar it stands over, not only its own.
+        y = min(
+            top(other)
             for other in seen
-            if _x(other.end, now) > x - _LABEL_WIDTH / 2
-            and _x(other.start, now) < x + _LABEL_WIDTH / 2
-        ]
-        top = min(zero - max(min(other.c_per_kwh, cap), 0.0) * scale for other in under)
+            if _x(other.end, now) > x - half and _x(other.start, now) < x + half
+        )
         parts.append(
-            f'<text class="value" x="{x:.0f}" y="{max(top - 5, 23):.0f}" text-anchor="middle">'
-            f"{words.whole_cents(bar.c_per_kwh)} c</text>"
+            _text(
+                "value centred",
+                x,
+                max(y - _LABEL_HEIGHT, 0),
+                figure,
+            )
         )
     return parts
 
 
 def _ticks(now: datetime, end: datetime, to_local: Callable[[datetime], datetime]) -> list[str]:
-    parts = [f'<text class="tick" x="0" y="{_TICK_TEXT}">now</text>']
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    quarter = timedelta(minutes=15)  # the smallest step between the world's clocks and UTC
-    instant = hour
+    parts = [_text("tick", 0, _CLOCK, "now")]
+    instant = now.replace(minute=0, second=0, microsecond=0)
     while instant < end:
         local = to_local(instant)
         x = _x(instant, now)
-        on_the_hour = local.minute == 0 and local.hour % TICK_HOURS == 0
-        if on_the_hour and 50 + 36 < x < STRIP_WIDTH - 36:
-            parts.append(
-                f'<text class="tick" x="{x:.0f}" y="{_TICK_TEXT}" text-anchor="middle">'
-                f"{words.clock(local)}</text>"
-            )
-        instant += quarter
+        if local.minute == 0 and local.hour % TICK_HOURS == 0 and 86 < x < _WIDTH - 36:
+            parts.append(_text("tick centred", x, _CLOCK, words.clock(local)))
+        instant += timedelta(minutes=15)  # the smallest step between the world's clocks and UTC
     return parts
 
 

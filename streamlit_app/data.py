@@ -20,12 +20,18 @@ from enum import StrEnum
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import cast, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 
 from energy_pipeline.model.live_cost import DayTotal, PowerReading, TypicalPower
-from energy_pipeline.model.live_price import PriceInterval, PriceSpan, price_spans
+from energy_pipeline.model.live_price import (
+    PriceClass,
+    PriceInterval,
+    PriceSpan,
+    price_spans,
+)
 from energy_pipeline.model.price_level import PriceBands, PriceLevel, price_levels
 
 LIVE_SCHEMA_VERSION = 1
@@ -236,7 +242,7 @@ def _read(db: duckdb.DuckDBPyConnection) -> Snapshot:
         PriceInterval(
             interval_start=instant(row[0]),
             duration_minutes=row[1],
-            price_class=row[2],
+            price_class=_price_class(row[2]),
             import_c_per_kwh=_finite(row[3]),
             feed_in_c_per_kwh=_finite(row[4]),
             import_low_c_per_kwh=_finite(row[5]),
@@ -315,6 +321,13 @@ def _read(db: duckdb.DuckDBPyConnection) -> Snapshot:
             )
         ),
     )
+
+
+def _price_class(word: str) -> PriceClass:
+    for known in get_args(PriceClass):
+        if word == known:
+            return cast("PriceClass", known)
+    raise ValueError(f"price_class must be one of {get_args(PriceClass)}, not {word!r}")
 
 
 def _finite(value: float | None) -> float | None:

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Literal
 
 GRID = timedelta(minutes=5)  # settlement, and the beat at which a supplier has something new
 MISSED_INTERVALS_UNTIL_STALE = 2
 CLOCK_TOLERANCE = timedelta(minutes=2)
 
-_CLASS_RANK = {"forecast": 0, "estimate": 1, "locked": 2, "actual": 3}
+PriceClass = Literal["actual", "locked", "estimate", "forecast"]
+_CLASS_RANK: dict[PriceClass, int] = {"forecast": 0, "estimate": 1, "locked": 2, "actual": 3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +24,7 @@ class PriceInterval:
 
     interval_start: datetime
     duration_minutes: int
-    price_class: str  # actual, locked, estimate or forecast
+    price_class: PriceClass
     import_c_per_kwh: float | None
     feed_in_c_per_kwh: float | None  # positive: the household is paid
     fetched_at: datetime

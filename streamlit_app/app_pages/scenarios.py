@@ -1,0 +1,78 @@
+"""The savings page, for the laptop: what the household paid, and what would have cost less.
+
+This part shows the baseline that every scenario is compared with.
+"""
+
+from collections.abc import Callable
+from itertools import groupby
+
+import streamlit as st
+
+from energy_pipeline.model.live_cost import DayTotal, sum_days
+from streamlit_app import charts, data, words
+
+BASELINE = "Wholesale as paid: energy only, GST included, without supply charge and fees."
+COMING = (
+    "Here will stand what solar, a battery, a car charged cleverly, or a car that feeds the house"
+    " would have saved over your own year: the bill, the payback, and how sure it is."
+)
+
+
+def show() -> None:
+    """Draw the page."""
+    st.html(
+        '<a href="fridge" target="_self" style="display:inline-flex;align-items:center;'
+        'min-height:48px;padding:0 16px;border:2px solid;border-radius:8px;color:inherit">'
+        "Fridge</a>"
+    )
+    st.title("What would have cost less?")
+    history = data.history()
+    if isinstance(history, data.NoData):
+        st.info(f"{history.sentence} {COMING}")
+        return
+    months = _months(history.days)
+    st.header("The baseline")
+    st.write(BASELINE)
+    _headline(history.days)
+    st.plotly_chart(charts.monthly_cost_chart(months), config={"displayModeBar": False})
+    st.caption("A hatched month has gaps: its cost covers only the intervals that are metered.")
+    st.markdown(_table(months))
+    st.info(COMING)
+
+
+def _months(days: tuple[DayTotal, ...]) -> list[DayTotal]:
+    by_month = groupby(days, key=lambda day: (day.first_date.year, day.first_date.month))
+    return [total for _, group in by_month if (total := sum_days(group)) is not None]
+
+
+def _headline(days: tuple[DayTotal, ...]) -> None:
+    total = sum_days(days[-365:])
+    if total is None:
+        return
+    cost, energy, metered = st.columns(3)
+    span = f"{total.first_date:%d %b %Y} to {total.last_date:%d %b %Y}"
+    cost.metric("Cost", _or_dash(total.cost_aud, words.dollars), help=span, border=True)
+    energy.metric("Import", _or_dash(total.import_kwh, words.energy), help=span, border=True)
+    share = words.percent(total.used_count / total.interval_count)
+    metered.metric("Metered", share, help=f"Intervals with usage, {span}", border=True)
+
+
+def _or_dash(value: float | None, say: Callable[[float], str]) -> str:
+    return words.EN_DASH if value is None else say(value)
+
+
+def _table(months: list[DayTotal]) -> str:
+    lines = [
+        "| Month | Cost | Import | Export | Mean price | Metered |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    lines += [
+        f"| {month.first_date:%b %Y}"
+        f" | {_or_dash(month.cost_aud, words.dollars).replace('$', '&#36;')}"
+        f" | {_or_dash(month.import_kwh, words.energy)}"
+        f" | {_or_dash(month.export_kwh, words.energy)}"
+        f" | {_or_dash(month.mean_import_c_per_kwh, lambda c: f'{c:.1f} c/kWh')}"
+        f" | {words.percent(month.used_count / month.interval_count)} |"
+        for month in reversed(months)
+    ]
+    return "\n".join(lines)
