@@ -86,7 +86,7 @@ def usage_quality(seed: int, nem_day: int, now: datetime) -> str | None:
 def actual_texts(seed: int, nem_day: int, channel: str, length: int) -> tuple[str, ...]:
     """The actual prices of a whole NEM day, one JSON object for each interval of `length` slots."""
     slots = nem_time.slots_of_day(nem_day)
-    spot = _half_hours(_day_spot(seed, nem_day), length)
+    spot = _means(_day_spot(seed, nem_day), length)
     block = PriceBlock("ActualInterval", slots[::length], length, spot)
     return tuple(json.dumps(record) for record in price_records(seed, block, channel))
 
@@ -121,7 +121,7 @@ def open_blocks(seed: int, slot: int, locked: bool, length: int) -> Iterator[Pri
         "CurrentInterval",
         inside[:1],
         length,
-        _half_hours(spot, length),
+        _means(spot, length),
         bands=None if final else _forecast_block(seed, inside, slot, length).bands,
         estimate=not final,
     )
@@ -153,7 +153,8 @@ def _forecast_spot(seed: int, slots: Ints, issued: int) -> Floats:
     return retail.spot_c_per_kwh(market.forecast(seed, slots, issued).rrp)
 
 
-def _half_hours(values: Floats, length: int) -> Floats:
+def _means(values: Floats, length: int) -> Floats:
+    """Mean of every `length` slots, as precise as the API; a five-minute price is its own mean."""
     return rounded(values.reshape(-1, length).mean(axis=1), 5)
 
 
@@ -161,7 +162,7 @@ def _forecast_block(seed: int, slots: Ints, issued: int, length: int) -> PriceBl
     foreseen = market.forecast(seed, slots, issued)
 
     def spot(rrp: Floats) -> Floats:
-        return _half_hours(retail.spot_c_per_kwh(rrp), length)
+        return _means(retail.spot_c_per_kwh(rrp), length)
 
     bands = Bands(
         low=spot(foreseen.low),

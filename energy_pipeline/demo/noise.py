@@ -1,7 +1,8 @@
 """Repeatable noise that can be read at any time in any order.
 
 Every number is a hash of (seed, stream, index), so nothing is remembered between calls. Only
-integer arithmetic, sums and products are used: the same numbers come out on every machine.
+integers and the exactly rounded operations (sum, product, quotient, square root) are used: the
+same numbers come out on every machine.
 """
 
 import numpy as np

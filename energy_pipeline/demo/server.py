@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -38,6 +39,7 @@ __all__ = [
 SUPPLIERS: tuple[Supplier, ...] = (amber, powerpal)
 _CONTROL_PREFIX = "/_demo/"
 _MAX_REQUESTS_KEPT = 1000
+_END_OF_TIME = 9000  # leaves room for forecasts
 
 
 def _utc_now() -> datetime:
@@ -143,14 +145,17 @@ class DemoServer:
         Raises
         ------
         ValueError
-            If not exactly one is given, or `now` has no time zone.
+            If not exactly one is given, `now` has no time zone, or the year is out of reach.
         """
         if (now is None) == (offset_seconds is None):
             raise ValueError("give either now or offset_seconds")
         if now is not None and now.tzinfo is None:
             raise ValueError(f"now must have a time zone, such as 2026-11-24T00:00:00Z: {now}")
-        self._stopped_at = None if now is None else now.astimezone(UTC)
-        self._offset = timedelta(seconds=offset_seconds or 0.0)
+        offset = timedelta(seconds=offset_seconds or 0.0)
+        stopped_at = None if now is None else now.astimezone(UTC)
+        if (stopped_at or self._clock() + offset).year >= _END_OF_TIME:
+            raise ValueError(f"the clock must stay before the year {_END_OF_TIME}")
+        self._stopped_at, self._offset = stopped_at, offset
 
     def fault(
         self,
@@ -158,14 +163,17 @@ class DemoServer:
         *,
         status: int | None = None,
         delay_seconds: float = 0.0,
-        body: bytes | str | list[Any] | dict[str, Any] | None = None,
+        body: Any = None,
         truncate: bool = False,
         headers: Mapping[str, str] | None = None,
         clock_skew_seconds: float = 0.0,
         times: int | None = None,
     ) -> int:
-        """Let matching requests go wrong; see `Fault`. A list or dict as `body` is sent as JSON."""
-        if isinstance(body, list | dict):
+        """Let matching requests go wrong; see `Fault`.
+
+        Bytes and text as `body` are sent as they are, anything else as JSON.
+        """
+        if body is not None and not isinstance(body, bytes | str):
             body = json.dumps(body)
         return self._faults.add(
             Fault(
@@ -234,6 +242,11 @@ class _Listener(ThreadingHTTPServer):
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        """Bind without asking the network for this machine's name, which may take seconds."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
