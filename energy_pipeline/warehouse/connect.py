@@ -1,4 +1,4 @@
-"""Opening DuckDB: one writer at a time, connections that always close, errors that say whether to try again."""
+"""Opening DuckDB: one writer at a time, always closed, errors that say whether to try again."""
 
 from __future__ import annotations
 

@@ -74,7 +74,9 @@ def _steps(folder: Traversable) -> dict[int, Traversable]:
         if matched := _STEP_NAME.fullmatch(step.name):
             steps[int(matched[1])] = step
     if sorted(steps) != list(range(2, 2 + len(steps))):
-        raise ValueError(f"migrations must be numbered 0002, 0003, ... without a hole: {sorted(steps)}")
+        raise ValueError(
+            f"migrations must be numbered 0002, 0003, ... without a hole: {sorted(steps)}"
+        )
     return steps
 
 

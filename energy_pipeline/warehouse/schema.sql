@@ -12,7 +12,7 @@ CREATE TABLE raw.amber_sites (
     status          VARCHAR NOT NULL,
     active_from     DATE,
     closed_on       DATE,
-    interval_length INTEGER NOT NULL,
+    interval_length INTEGER,            -- billing interval [min]; NULL where Amber leaves it out
     channels        VARCHAR NOT NULL,   -- JSON list of {identifier, type, tariff}
     fetched_at      TIMESTAMPTZ NOT NULL
 );
@@ -135,8 +135,10 @@ CREATE TABLE core.intervals (            -- one row per site and 5 minutes
     solar_kwh         DOUBLE CHECK (solar_kwh >= 0),
     load_kwh          DOUBLE CHECK (load_kwh >= 0),
     load_reason       VARCHAR,           -- why the load is unknown although the import is known
-    import_cost_aud   DOUBLE,            -- general and controlled load, energy only, incl. GST
-    export_earning_aud DOUBLE,
+    import_cost_aud   DOUBLE,            -- general channels, energy only, incl. GST
+    controlled_load_cost_aud DOUBLE,
+    export_earning_aud DOUBLE,           -- negative: exporting cost money
+    cost_aud          DOUBLE,            -- import + controlled load - export; NULL while a part is unknown
     renewables_percent DOUBLE,
     tariff_period     VARCHAR,
     demand_window     BOOLEAN,
@@ -150,11 +152,12 @@ CREATE TABLE out.days (                  -- one row per site and LOCAL day; sums
     interval_count   INTEGER NOT NULL CHECK (interval_count IN (276, 282, 288, 294, 300)),
     priced_count     INTEGER NOT NULL,
     used_count       INTEGER NOT NULL,
-    costed_count     INTEGER NOT NULL,   -- intervals with both
+    costed_count     INTEGER NOT NULL,   -- intervals whose cost_aud is known
     import_kwh       DOUBLE,
     controlled_load_kwh DOUBLE,
     export_kwh       DOUBLE,
     import_cost_aud  DOUBLE,
+    controlled_load_cost_aud DOUBLE,
     export_earning_aud DOUBLE,
     cost_aud         DOUBLE,
     mean_import_c_per_kwh DOUBLE,

@@ -1,0 +1,136 @@
+"""Reading from the warehouse, for assets and checks. Pages read the published files instead."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import duckdb
+import pandas as pd
+
+NEM_OFFSET = timedelta(hours=10)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSite:
+    """What is known of the site without asking the supplier."""
+
+    site_id: str
+    network: str | None
+    interval_length: int | None
+    channel_types: frozenset[str]
+    channel_identifiers: tuple[str, ...]
+
+
+def site(db: duckdb.DuckDBPyConnection, site_id: str | None = None) -> StoredSite | None:
+    """Return the stored site, the newest fetched where none is named; None before the first."""
+    rows = db.execute(
+        """
+        SELECT site_id, network, interval_length, channels FROM raw.amber_sites
+        WHERE $site IS NULL OR site_id = $site ORDER BY fetched_at DESC LIMIT 1
+        """,
+        {"site": site_id},
+    ).fetchall()
+    if not rows:
+        return None
+    found_id, network, length, channels = rows[0]
+    listed = json.loads(channels)
+    return StoredSite(
+        found_id,
+        network,
+        length,
+        frozenset(channel["type"] for channel in listed),
+        tuple(channel["identifier"] for channel in listed),
+    )
+
+
+def window(
+    db: duckdb.DuckDBPyConnection, table: str, *, start: datetime, end: datetime, **equal: str
+) -> pd.DataFrame:
+    """Return the rows of a table whose interval begins in [start, end), ascending."""
+    wanted = "".join(f" AND {column} = ?" for column in equal)
+    return db.execute(
+        f"SELECT * FROM {table} WHERE interval_start >= ? AND interval_start < ?{wanted} "
+        "ORDER BY interval_start",
+        [start, end, *equal.values()],
+    ).fetch_df()
+
+
+def asked_days(
+    db: duckdb.DuckDBPyConnection, sources: tuple[str, ...], *, start: datetime, end: datetime
+) -> set[date]:
+    """Return the NEM days within the window that one of the sources has been asked for."""
+    rows = db.execute(
+        """
+        SELECT DISTINCT window_start, window_end FROM raw.ingest_log
+        WHERE source = ANY($sources) AND window_end > $start AND window_start < $end
+        """,
+        {"sources": list(sources), "start": start, "end": end},
+    ).fetchall()
+    days: set[date] = set()
+    for first, after in rows:
+        day = (max(first, start) + NEM_OFFSET).date()
+        while day <= (min(after, end) + NEM_OFFSET - timedelta(microseconds=1)).date():
+            days.add(day)
+            day += timedelta(days=1)
+    return days
+
+
+def complete_days(
+    db: duckdb.DuckDBPyConnection,
+    table: str,
+    *,
+    register: str,
+    register_count: int,
+    start: datetime,
+    end: datetime,
+    **equal: str,
+) -> set[date]:
+    """Return the NEM days of which every register has all its intervals.
+
+    Parameters
+    ----------
+    register : str
+        Column that tells registers apart, such as channel_type.
+    register_count : int
+        How many of them a complete day has.
+    """
+    wanted = "".join(f" AND {column} = ?" for column in equal)
+    rows = db.execute(
+        f"""
+        SELECT nem_date FROM (
+            SELECT CAST((interval_start AT TIME ZONE 'UTC') + INTERVAL 10 HOUR AS DATE) AS nem_date,
+                   {register}, sum(duration_minutes) AS minutes
+            FROM {table} WHERE interval_start >= ? AND interval_start < ?{wanted} GROUP BY ALL)
+        WHERE minutes >= 1440 GROUP BY nem_date HAVING count(*) >= ?
+        """,
+        [start, end, *equal.values(), register_count],
+    ).fetchall()
+    return {day for (day,) in rows}
+
+
+def newest_interval_start(
+    db: duckdb.DuckDBPyConnection, table: str, where: str = "true"
+) -> datetime | None:
+    """Return the newest label in a table: the data itself, not the run that claims it."""
+    rows = db.execute(f"SELECT max(interval_start) FROM {table} WHERE {where}").fetchall()
+    newest: datetime | None = rows[0][0]
+    return newest
+
+
+def pulse_totals(db: duckdb.DuckDBPyConnection, device_id: str) -> tuple[float, float]:
+    """Return the pulses, and the watt-hours, of all readings of a device that carry both."""
+    rows = db.execute(
+        """
+        SELECT coalesce(sum(pulses), 0), coalesce(sum(watt_hours), 0) FROM raw.powerpal_usage
+        WHERE device_id = ? AND origin = 'api' AND pulses IS NOT NULL AND watt_hours IS NOT NULL
+        """,
+        [device_id],
+    ).fetchall()
+    return float(rows[0][0]), float(rows[0][1])
+
+
+def count(db: duckdb.DuckDBPyConnection, table: str, where: str) -> int:
+    """Count the rows of a table for which a condition of our own holds."""
+    return int(db.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchall()[0][0])
