@@ -4,13 +4,18 @@ Every figure carries its source; one without says so wherever it is shown. How a
 use is in `battery_fade`; deciding when it charges is in `dispatch`.
 """
 
-import difflib
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from typing import Any, Final, Literal, get_args
+
+from energy_pipeline.model.figures import (
+    Figure,
+    quoted_figure,
+    read_catalogue,
+    read_figure,
+    refuse_unknown,
+)
 
 Coupling = Literal["ac", "dc"]
 
@@ -25,9 +30,6 @@ FIGURES: Final = (
     "price_fixed_aud",
     "price_aud_per_kwh",
 )
-_FRACTIONS: Final = ("round_trip_efficiency", "warranty_end_fraction")
-_MAY_BE_ZERO: Final = ("standby_w", "price_fixed_aud", "price_aud_per_kwh")
-QUOTE: Final = "your quote"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,24 +69,6 @@ class Battery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One number of a product, and how far to trust it. The unit is the end of `name`."""
-
-    name: str
-    value: float
-    source: str
-    date: str
-    verified: bool
-
-    @property
-    def shown(self) -> str:
-        """The number with its provenance, for people."""
-        if self.source == QUOTE:
-            return f"{self.value:g} ({QUOTE})"
-        return f"{self.value:g}" if self.verified else f"{self.value:g} (unverified)"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
     """A battery of the catalogue; a figure nobody published is absent from `figures`."""
 
@@ -101,7 +85,7 @@ class Product:
         ValueError
             If it is no figure of a battery, or if no source gives it for this one.
         """
-        _refuse_unknown("figure", figure, FIGURES)
+        refuse_unknown("figure", figure, FIGURES)
         if figure not in self.figures:
             raise ValueError(f"{figure} of {self.title} is not published; enter it from your quote")
         return self.figures[figure].value
@@ -132,10 +116,8 @@ class Product:
         """
         figures = dict(self.figures)
         for name, value in quote.items():
-            _refuse_unknown("figure", name, FIGURES)
-            figures[name] = _figure(
-                name, {"value": value, "source": QUOTE, "date": date, "verified": True}
-            )
+            refuse_unknown("figure", name, FIGURES)
+            figures[name] = quoted_figure(name, value, date=date)
         return Product(name=self.name, title=self.title, coupling=self.coupling, figures=figures)
 
     def battery(self, *, reserve_fraction: float = 0.0, wear_aud_per_kwh: float = 0.0) -> Battery:
@@ -191,14 +173,7 @@ class WearCost:
 @lru_cache(maxsize=1)
 def catalogue() -> Mapping[str, Product]:
     """All products by name, as ``batteries.toml`` lists them."""
-    return {row["name"]: _product(row) for row in catalogue_file()["battery"]}
-
-
-@lru_cache(maxsize=1)
-def catalogue_file() -> dict[str, Any]:
-    """``batteries.toml`` as it is written."""
-    text = resources.files("energy_pipeline.model").joinpath("batteries.toml").read_text("utf-8")
-    return tomllib.loads(text)
+    return {row["name"]: _product(row) for row in read_catalogue("batteries.toml")["battery"]}
 
 
 def product(name: str) -> Product:
@@ -209,7 +184,7 @@ def product(name: str) -> Product:
     ValueError
         Listing near names where there is none.
     """
-    _refuse_unknown("battery", name, tuple(catalogue()))
+    refuse_unknown("battery", name, tuple(catalogue()))
     return catalogue()[name]
 
 
@@ -258,34 +233,9 @@ def wear_cost(
 
 
 def _product(row: Mapping[str, Any]) -> Product:
-    _refuse_unknown("coupling", row["coupling"], get_args(Coupling))
+    refuse_unknown("coupling", row["coupling"], get_args(Coupling))
     names = {"name", "title", "coupling"}
     for key in row.keys() - names:
-        _refuse_unknown(f"figure of {row['name']}", key, FIGURES)
-    figures = {name: _figure(name, row[name]) for name in FIGURES if name in row}
+        refuse_unknown(f"figure of {row['name']}", key, FIGURES)
+    figures = {name: read_figure(name, row[name]) for name in FIGURES if name in row}
     return Product(name=row["name"], title=row["title"], coupling=row["coupling"], figures=figures)
-
-
-def _figure(name: str, cell: Mapping[str, Any]) -> Figure:
-    keys = {field.name for field in fields(Figure)} - {"name"}
-    if set(cell) != keys:
-        raise ValueError(f"{name} must state {sorted(keys)}, not {sorted(cell)}")
-    value = float(cell["value"])
-    low_enough = value <= 1.0 if name in _FRACTIONS else value < float("inf")
-    if not (low_enough and (value > 0.0 or (value == 0.0 and name in _MAY_BE_ZERO))):
-        raise ValueError(f"{name} is {value}; it is out of range")
-    if not cell["source"]:
-        raise ValueError(f"{name} has no source; name one, or leave the figure out")
-    return Figure(
-        name=name,
-        value=value,
-        source=cell["source"],
-        date=cell["date"],
-        verified=cell["verified"],
-    )
-
-
-def _refuse_unknown(kind: str, name: str, known: tuple[str, ...]) -> None:
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=4, cutoff=0.3)
-        raise ValueError(f"{kind} {name!r} is unknown; near it: {', '.join(near or known)}")

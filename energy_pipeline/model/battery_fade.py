@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from energy_pipeline.model.battery import catalogue_file
+from energy_pipeline.model.figures import read_catalogue
 
 Floats = npt.NDArray[np.float64]
 
@@ -121,7 +121,7 @@ def lfp_fade(
         raise ValueError("soc_fraction must hold two or more fractions in [0, 1]")
     if not (days > 0.0 and years >= 0.0):
         raise ValueError(f"days is {days} and years {years}; above 0, and 0 or more")
-    table = catalogue_file()["fade"]["lfp"]
+    table = read_catalogue("batteries.toml")["fade"]["lfp"]
     kelvin = temperature_c + _KELVIN
     rate = table["calendar_a"] * np.exp(
         table["calendar_b"] * (1 / kelvin - 1 / _REFERENCE_K)
@@ -172,7 +172,7 @@ def cycle_depths(soc_fraction: Floats) -> Floats:
 
 @lru_cache(maxsize=1)
 def _cycle_table() -> tuple[Floats, tuple[Floats, ...]]:
-    rows = catalogue_file()["fade"]["lfp"]["cycles"]
+    rows = read_catalogue("batteries.toml")["fade"]["lfp"]["cycles"]
     return np.array([r["depth"] for r in rows]), tuple(np.array(r["left"], float) for r in rows)
 
 

@@ -2,13 +2,8 @@
 
 import pytest
 
-from energy_pipeline.model.battery import (
-    QUOTE,
-    Battery,
-    catalogue,
-    product,
-    wear_cost,
-)
+from energy_pipeline.model.battery import Battery, catalogue, product, wear_cost
+from energy_pipeline.model.figures import QUOTE
 
 
 def battery(**changes) -> Battery:
