@@ -38,7 +38,8 @@ class KnownPathsOnly:
             first, _, rest = scope["path"].lstrip("/").partition("/")
             # Streamlit's own browser code tries its endpoints below the page's path as well.
             below_page = first in PAGES and rest and not rest.startswith("_stcore/")
-            if first not in self._known or below_page:
+            bare_mount = scope["path"] == "/api"  # the mount answers only below its own path
+            if first not in self._known or below_page or bare_mount:
                 response = problem(404, "Not found", f"There is nothing at {scope['path']}.")
                 await response(scope, receive, send)
                 return

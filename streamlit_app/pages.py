@@ -11,7 +11,9 @@ st.set_page_config(
 )
 page = st.navigation(
     [
-        st.Page(fridge.show, title="Fridge", url_path="fridge", default=True),
+        # Streamlit serves a default page at the root only, so the fridge has two addresses.
+        st.Page(fridge.show, title="Fridge", url_path="", default=True),
+        st.Page(fridge.show, title="Fridge", url_path="fridge"),
         st.Page(scenarios.show, title="Savings", url_path="scenarios"),
     ],
     position="hidden",

@@ -3,6 +3,7 @@
 The clock of the server stands still at NOW, and every file is built around it.
 """
 
+import functools
 import math
 import os
 import shutil
@@ -216,6 +217,7 @@ REJECTED = (
 SCRIPT = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
 
 
+@functools.cache
 def states() -> dict[str, dict[str, list[dict]] | bytes | None]:
     """Every designed state of the fridge page by name: rows, or bytes of a file, or no file."""
     no_feed_in = home()["site"][0] | {"has_feed_in": False}
