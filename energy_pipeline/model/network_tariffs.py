@@ -12,6 +12,7 @@ import importlib
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from types import ModuleType
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -60,7 +61,8 @@ _KNOWN: dict[str, dict[str, _Known]] = {
     "ergon": {
         "ERTOUET1": _Known("Residential time of use, east"),
         "WRTOUET1": _Known("Residential time of use, west"),
-        "MRTOUET4": _Known("Residential time of use, Mount Isa"),
+        # Its first price list in the package is in AUD where every other one is in cents.
+        "MRTOUET4": _Known("Residential time of use, Mount Isa", from_year=2026),
     },
     "essential": {
         "BLNN2AU": _Known("Residential anytime"),
@@ -205,14 +207,14 @@ def _sampled_rates(module: ModuleType, code: str, first_year: int) -> npt.NDArra
     return rates
 
 
-def _check_hours(periods: list, code: str) -> None:
+def _check_hours(periods: list[tuple[Any, ...]], code: str) -> None:
     """Refuse hours that sampling by half hours would miss."""
     for edge in (edge for period in periods for edge in period[1:3]):
         if edge is not None and edge.minute not in (0, 30, 59):
             raise ValueError(f"{code} has a period edge at {edge}, not on a half hour")
 
 
-def _covered(periods: list, at: time) -> bool:
+def _covered(periods: list[tuple[Any, ...]], at: time) -> bool:
     for period in periods:
         start, end = period[1], period[2]
         if start is None or (start <= at < end) or (start > end and (at >= start or at < end)):
