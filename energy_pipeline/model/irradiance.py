@@ -22,11 +22,12 @@ IRRADIANCE: Final = ("ghi_w_m2", "dni_w_m2", "dhi_w_m2")
 STEPS: Final = 12  # five-minute intervals in an hour
 CALM_WIND_M_S: Final = 2.0  # where the weather brings no wind
 
-# Believable values: the solar constant bounds the beam, cloud edges lift the total above it.
+# Believable values: above the solar constant, since cloud edges add to the total and suppliers
+# find the beam at the horizon by dividing by almost nothing.
 _LIMITS: Final = {
-    "ghi_w_m2": (0.0, 1800.0),
-    "dni_w_m2": (0.0, 1420.0),
-    "dhi_w_m2": (0.0, 1400.0),
+    "ghi_w_m2": (0.0, 2000.0),
+    "dni_w_m2": (0.0, 2000.0),
+    "dhi_w_m2": (0.0, 2000.0),
     "temperature_c": (-60.0, 60.0),
     "wind_m_s": (0.0, 90.0),
 }
@@ -219,17 +220,24 @@ def five_minute_weather(
         dni = _flickered(dni, clear_dni, seed=flicker_seed)
         cosine = np.cos(np.radians(sun["apparent_zenith"].to_numpy())).clip(min=0.0)
         ghi = _rescaled(ghi_h, np.maximum(ghi + (dni - smooth) * cosine, 0.0))
-    wind = hourly["wind_m_s"] if "wind_m_s" in hourly else pd.Series(CALM_WIND_M_S, hourly.index)
     return pd.DataFrame(
         {
             "ghi_w_m2": ghi,
             "dni_w_m2": dni,
             "dhi_w_m2": dhi,
             "temperature_c": _interpolated(hourly["temperature_c"].to_numpy(dtype=float)),
-            "wind_m_s": _interpolated(wind.to_numpy(dtype=float)),
+            "wind_m_s": _interpolated(wind_m_s(hourly)),
         },
         index=index,
     )
+
+
+def wind_m_s(weather: pd.DataFrame) -> Floats:
+    """The weather's wind, or 2 m/s where it brings none. [m/s], shape (n,)"""
+    if "wind_m_s" not in weather:
+        return np.full(len(weather), CALM_WIND_M_S)
+    wind: Floats = weather["wind_m_s"].to_numpy(dtype=float)
+    return wind
 
 
 def spread_hours(hourly: Floats, clear: Floats) -> Floats:

@@ -15,7 +15,13 @@ import numpy as np
 import pandas as pd
 import pvlib
 
-from energy_pipeline.model.irradiance import Floats, Site, check_weather, sun_position
+from energy_pipeline.model.irradiance import (
+    Floats,
+    Site,
+    check_weather,
+    sun_position,
+    wind_m_s,
+)
 
 INTERVAL_HOURS: Final = 5 / 60
 DEFAULT_LOSSES: Final = 0.14075660688264469  # product of the PVWatts loss list, [1] of unit_yield
@@ -92,7 +98,7 @@ def unit_yield(
     Parameters
     ----------
     weather : pd.DataFrame
-        Per interval, as in `irradiance`, shape (n, 5).
+        Per interval, as in `irradiance`, shape (n, 4 or 5).
     site : Site
     tilt_degrees, azimuth_degrees : float
         Direction of the panels; azimuth by compass (0 north, 90 east).
@@ -159,13 +165,36 @@ def unit_yield(
     cell_c = pvlib.temperature.noct_sam(
         received,
         sky["temperature_c"].to_numpy(),
-        sky["wind_m_s"].to_numpy(),
+        wind_m_s(sky),
         noct_c,
         _MODULE_EFFICIENCY,
     )
     kw = transmitted * spectrum / 1000.0 * (1.0 + _TEMPERATURE_COEFFICIENT_PER_K * (cell_c - 25.0))
     kwh[up] = kw.clip(min=0.0) * interval_hours
     return pd.Series(kwh, index=weather.index, name="kwh_per_kwp")
+
+
+def unit_yields(weather: pd.DataFrame, site: Site, system: SolarSystem) -> list[pd.Series]:
+    """`unit_yield` for each array of a system, each direction computed once.
+
+    Parameters
+    ----------
+    weather : pd.DataFrame
+        5-minute weather, shape (n, 4 or 5).
+    site : Site
+    system : SolarSystem
+
+    Returns
+    -------
+    list of pd.Series
+        In the order of the arrays, as `ac_kwh` takes them.
+    """
+    directions = [(array.tilt_degrees, array.azimuth_degrees) for array in system.arrays]
+    done = {
+        (tilt, azimuth): unit_yield(weather, site, tilt_degrees=tilt, azimuth_degrees=azimuth)
+        for tilt, azimuth in set(directions)
+    }
+    return [done[direction] for direction in directions]
 
 
 def ac_kwh(

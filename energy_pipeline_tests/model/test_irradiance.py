@@ -16,6 +16,7 @@ from energy_pipeline.model.irradiance import (
     spread_hours,
     sun_position,
 )
+from energy_pipeline.model.solar import Array, SolarSystem, ac_kwh, unit_yield
 
 SYDNEY = Site(latitude=-33.87, longitude=151.21, altitude_m=20.0)
 HOUR = pd.Timedelta(hours=1)
@@ -98,6 +99,54 @@ def test_flicker_widens_the_beam_within_the_hour_but_never_passes_the_clear_sky(
     assert shaken["dni_w_m2"].diff().abs().mean() > 3 * smooth["dni_w_m2"].diff().abs().mean()
     ceiling = np.maximum(clear, smooth["dni_w_m2"])
     assert (shaken["dni_w_m2"] <= ceiling * (1 + 1e-6) + 1e-6).all()
+
+
+def passing_clouds(days: int, seed: int) -> pd.DataFrame:
+    """Five-minute weather of a sun that is either out or behind a cloud, day by day cloudier."""
+    index = pd.date_range("2024-12-31 14:00", periods=288 * days, freq="5min", tz="UTC")
+    sun = sun_position(SYDNEY, index)
+    clear = clear_sky(SYDNEY, sun)
+    draw = np.random.default_rng(seed)
+    bright = np.repeat(draw.beta(0.9, 0.6, days), 288)
+    chance, out = draw.random(len(index)), np.ones(len(index))
+    for t in range(1, len(index)):
+        stays = chance[t] < 0.8
+        out[t] = out[t - 1] if stays else float((chance[t] - 0.8) / 0.2 < bright[t])
+    beam, sky = clear["ghi_w_m2"] - clear["dhi_w_m2"], clear["dhi_w_m2"]
+    dhi = np.minimum(sky * (1.9 - 0.9 * bright) + 0.25 * beam * (1.0 - out), clear["ghi_w_m2"])
+    dni = clear["dni_w_m2"] * (0.03 + 0.97 * out)
+    cosine = np.cos(np.radians(sun["apparent_zenith"])).clip(lower=0.0)
+    return pd.DataFrame(
+        {
+            "ghi_w_m2": dni * cosine + dhi,
+            "dni_w_m2": dni,
+            "dhi_w_m2": dhi,
+            "temperature_c": 20.0,
+            "wind_m_s": 2.0,
+        }
+    )
+
+
+def test_hours_made_fine_again_predict_clipping_and_self_use_within_the_documented_error():
+    truth = passing_clouds(120, seed=1)
+    hourly = truth.resample("h").mean()
+    array = Array(kwp=6.6, tilt_degrees=22.0, azimuth_degrees=0.0)
+    load_kwh = 6000.0 / 105_120
+
+    def year(weather: pd.DataFrame, ratio: float) -> np.ndarray:
+        unit = unit_yield(weather, SYDNEY, tilt_degrees=22.0, azimuth_degrees=0.0)
+        solar = ac_kwh([unit], SolarSystem(arrays=(array,), inverter_kw=6.6 / ratio))
+        return np.array([solar.sum(), np.minimum(solar, load_kwh).sum()])
+
+    smooth = five_minute_weather(hourly, SYDNEY)
+    shaken = five_minute_weather(hourly, SYDNEY, flicker_seed=3)
+    for ratio, energy_error in ((1.32, 0.02), (2.0, 0.06)):
+        before = year(truth, ratio)
+        without = np.abs(year(smooth, ratio) / before - 1.0)
+        flickering = np.abs(year(shaken, ratio) / before - 1.0)
+        assert without[0] < energy_error
+        assert flickering[0] < 0.7 * without[0]
+        assert max(without[1], flickering[1]) < 0.02
 
 
 def test_weather_without_wind_is_taken_as_two_metres_a_second():

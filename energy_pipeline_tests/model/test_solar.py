@@ -24,6 +24,7 @@ from energy_pipeline.model.solar import (
     inverter_ac_kw,
     settle_without_storage,
     unit_yield,
+    unit_yields,
 )
 
 SYDNEY = Site(latitude=-33.87, longitude=151.21, altitude_m=20.0)
@@ -208,7 +209,7 @@ def clear_days(days: int, share: float = 1.0) -> pd.DataFrame:
     return clear.assign(temperature_c=25.0, wind_m_s=2.0)
 
 
-@given(load=st.lists(st.floats(0.0, 3.0), min_size=1, max_size=50))
+@given(load=st.lists(st.floats(1e-6, 3.0), min_size=1, max_size=50))
 @settings(max_examples=50, deadline=None)
 def test_the_inverter_equals_pvlib_below_its_rating(load):
     system = one_array(inverter_kw=5.0)
@@ -253,6 +254,27 @@ def test_east_leads_west_in_the_morning_and_north_beats_south():
     assert yields[90.0][morning].sum() > 1.5 * yields[270.0][morning].sum()
     assert yields[0.0].sum() > yields[180.0].sum()
     assert yields[90.0].sum() == pytest.approx(yields[270.0].sum(), rel=0.02)
+
+
+def test_a_system_facing_two_ways_is_the_sum_of_its_arrays():
+    sky = clear_days(1)
+    east, west = (Array(kwp=3.0, tilt_degrees=20.0, azimuth_degrees=a) for a in (90.0, 270.0))
+    system = SolarSystem(arrays=(east, west, east), inverter_kw=20.0)
+    units = unit_yields(sky, SYDNEY, system)
+    for unit, azimuth in zip(units, (90.0, 270.0, 90.0), strict=True):
+        alone = unit_yield(sky, SYDNEY, tilt_degrees=20.0, azimuth_degrees=azimuth)
+        pd.testing.assert_series_equal(unit, alone)
+    whole = ac_kwh(units, system).sum()
+    dc_kwh = sum(3.0 * (1.0 - east.losses_fraction) * unit.sum() for unit in units)
+    assert 0.92 * dc_kwh < whole < 0.97 * dc_kwh
+
+
+def test_weather_without_wind_yields_as_much_as_in_two_metres_a_second():
+    sky = clear_days(1)
+    pd.testing.assert_series_equal(
+        unit_yield(sky.drop(columns="wind_m_s"), SYDNEY, tilt_degrees=9.0, azimuth_degrees=9.0),
+        unit_yield(sky, SYDNEY, tilt_degrees=9.0, azimuth_degrees=9.0),
+    )
 
 
 def test_compass_360_is_compass_0():
