@@ -250,7 +250,7 @@ def sam_bill(utility, imported, exported, energy, schedule, demand_aud_per_kw) -
         {"analysis_period": 1, "inflation_rate": 0, "system_use_lifetime_output": 0}
     )
     model.execute()
-    return model.Outputs.elec_cost_with_system_year1
+    return model.Outputs.utility_bill_w_sys_year1
 
 
 def scheduled(schedule: np.ndarray, period: int) -> tuple[Window, ...]:
