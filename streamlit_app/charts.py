@@ -194,6 +194,7 @@ def monthly_cost_chart(months: Sequence[DayTotal]) -> "go.Figure":
                     "shape": [
                         "/" if month.used_count < month.interval_count else "" for month in months
                     ],
+                    "fillmode": "overlay",
                     "fgcolor": "#000000",
                 },
             },

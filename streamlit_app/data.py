@@ -9,6 +9,7 @@ ENERGY_CLOCK_OFFSET_SECONDS, added to the clock; ENERGY_CLOCK_FROZEN_AT (ISO 860
 clock that stands still. NOTIFY_SOCKET is systemd's.
 """
 
+import logging
 import math
 import os
 import threading
@@ -35,6 +36,8 @@ from energy_pipeline.model.live_price import (
 from energy_pipeline.model.price_level import PriceBands, PriceLevel, price_levels
 
 LIVE_SCHEMA_VERSION = 1
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,12 +199,14 @@ def _load(path: Path) -> Snapshot | NoData:
                 return _read(db)
     except (duckdb.CatalogException, duckdb.BinderException):
         schema_version = 0  # a table or column that every file of this version has
-    except (duckdb.Error, UnicodeDecodeError):
+    except (duckdb.Error, UnicodeDecodeError) as error:
+        _log.warning("%s cannot be read: %s", path, error)
         return NoData(
             NoDataKind.UNREADABLE,
             "The data file cannot be read. The next update, within five minutes, replaces it.",
         )
-    except (ValueError, ZoneInfoNotFoundError):
+    except (ValueError, ZoneInfoNotFoundError) as error:
+        _log.warning("%s holds values that make no sense: %s", path, error)
         return NoData(
             NoDataKind.UNREADABLE, "The data file holds values that make no sense. See the log."
         )

@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 
 # A reading older than this says nothing about what is switched on now.
 LIVE_READING_MAX_AGE = timedelta(minutes=10)
+METER_CLOCK_TOLERANCE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +55,16 @@ def load_now(
     Parameters
     ----------
     readings : iterable of PowerReading
-        Those measured in the future are left out: they belong to a wrong clock.
+        Those measured more than two minutes ahead are left out: a clock is wrong.
     typical : iterable of TypicalPower
     now, local_now : datetime
         The same instant, in UTC and on the household's clock.
     """
-    live = [r for r in readings if timedelta(0) <= now - r.measured_at <= LIVE_READING_MAX_AGE]
+    live = [
+        reading
+        for reading in readings
+        if -METER_CLOCK_TOLERANCE <= now - reading.measured_at <= LIVE_READING_MAX_AGE
+    ]
     if live:
         newest = max(live, key=lambda reading: reading.measured_at)
         return LoadNow(import_kw=newest.import_kw, reading=newest)

@@ -54,7 +54,7 @@ def test_the_newest_live_reading_counts():
     assert (found.import_kw, found.reading.source) == (2.0, "emon")
 
 
-@pytest.mark.parametrize("age", [timedelta(minutes=11), timedelta(seconds=-30)])
+@pytest.mark.parametrize("age", [timedelta(minutes=11), timedelta(minutes=-3)])
 def test_without_a_live_reading_the_typical_half_hour_stands_in(age):
     found = load_now([reading(age)], TYPICAL, NOW, LOCAL)
     assert (found.import_kw, found.reading) == (2.8, None)  # 14:00 is half hour 28

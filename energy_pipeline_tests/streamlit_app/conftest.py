@@ -60,10 +60,11 @@ def price_rows(
     current: float = 24.2,
     current_class: str = "locked",
     current_more: dict | None = None,
-    next_prices: Callable[[datetime], float] = usual_price,
+    next_prices: Callable[[datetime], float] | None = None,
     hours_ahead: float = 16,
 ) -> list[dict]:
     """Two days of actual prices, the current one, 5-minute forecasts to the half hour, then 30."""
+    next_prices = next_prices or (lambda instant: usual_price(instant) + 8)
     start = datetime.fromtimestamp(now.timestamp() // 300 * 300, UTC)
     rows = [
         price_row(start - n * FIVE, 5, "actual", usual_price(start - n * FIVE))
@@ -178,6 +179,17 @@ def write_live_file(path: Path, tables: dict[str, list[dict]]) -> None:
     fresh.replace(path)
 
 
+def write_history_file(path: Path, days: list[tuple[str, dict]]) -> None:
+    """Write a file of the warehouse's schema with `out.days` of (site_id, day_row)."""
+    schema = (ROOT / "energy_pipeline" / "warehouse" / "schema.sql").read_text()
+    with duckdb.connect(path) as db:
+        db.execute(schema)
+        for site_id, row in days:
+            full = row | {"site_id": site_id, "costed_count": 288, "estimated_count": 0}
+            names, marks = ", ".join(full), ", ".join("?" for _ in full)
+            db.execute(f"INSERT INTO out.days ({names}) VALUES ({marks})", list(full.values()))
+
+
 # --- states of a home, each a serving file (None: no file) --------------------------------------
 
 
@@ -191,18 +203,14 @@ def _stopped_at(hours: float = 0, minutes: float = 0, **tables: Any) -> dict:
     return home(then) | tables
 
 
-EVENING = [  # cheap now, a dear evening, a night below zero
-    (timedelta(hours=2), 15.0),
-    (timedelta(hours=4), 36.0),
-    (timedelta(hours=7), 48.0),
-    (timedelta(hours=9), 24.0),
-    (timedelta(hours=11), -4.0),
-    (timedelta(hours=99), 13.0),
-]
+def _steps(*steps: tuple[float, float]) -> Callable[[datetime], float]:
+    """Prices that hold until so many hours from now."""
+    return lambda instant: next(c for hours, c in steps if instant - NOW < timedelta(hours=hours))
 
 
-def _evening(instant: datetime) -> float:
-    return next(c for until, c in EVENING if instant - NOW < until)
+# Cheap now, a dear evening, a night below zero; and a dear afternoon before a cheap night.
+EVENING = _steps((2, 15.0), (4, 36.0), (7, 48.0), (9, 24.0), (11, -4.0), (99, 13.0))
+AFTERNOON = _steps((1.5, 41.0), (3, 47.0), (4.5, 38.0), (7, 27.0), (99, 14.5))
 
 
 def _spike(instant: datetime) -> float:
@@ -225,14 +233,14 @@ def states() -> dict[str, dict[str, list[dict]] | bytes | None]:
     today = (NOW + timedelta(hours=11)).date()
     return {
         "normal": home(),
-        "cheap": _current(11.6, next_prices=_evening),
-        "expensive": _current(43.7),
+        "cheap": _current(11.6, next_prices=EVENING),
+        "expensive": _current(43.7, next_prices=AFTERNOON),
         "spike": _current(
             154.2, current_more={"spike_status": "spike", "descriptor": "spike"}, next_prices=_spike
         ),
         "thousand": _current(1540.4, next_prices=_spike),
-        "single_digit": _current(7.1),
-        "negative": _current(-10.2, next_prices=_evening),
+        "single_digit": _current(7.1, next_prices=usual_price),
+        "negative": _current(-10.2, next_prices=EVENING),
         "estimate": _current(27.4, "estimate"),
         "forecast": home(prices=price_rows(NOW - FIVE)),
         "stale": _stopped_at(minutes=16),
@@ -317,10 +325,10 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = served.folder / "server.log"
 
-    def start(self) -> None:
+    def start(self, clock: str = NOW.isoformat()) -> None:
         environment = os.environ | {
             "ENERGY_SERVING_DIR": str(self.home.folder),
-            "ENERGY_CLOCK_FROZEN_AT": NOW.isoformat(),
+            "ENERGY_CLOCK_FROZEN_AT": clock,
         }
         command = [sys.executable, "-m", "streamlit", "run", "streamlit_app/app.py"]
         with self.log.open("a") as log:
@@ -356,9 +364,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Server]:
-    """A server that a test may kill."""
+    """A server, not yet started, that a test may kill."""
     running = Server(Home(tmp_path))
-    running.start()
     yield running
     running.kill()
 

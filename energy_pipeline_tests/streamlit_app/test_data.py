@@ -180,28 +180,18 @@ def test_the_page_grows_old_until_it_runs(monkeypatch):
     assert data.page_age_seconds() < old
 
 
-def history_file(home, rows_of, days):
-    schema = (rows_of.ROOT / "energy_pipeline" / "warehouse" / "schema.sql").read_text()
-    with duckdb.connect(home.folder / "history.duckdb") as db:
-        db.execute(schema)
-        for site_id, row in days:
-            full = row | {"site_id": site_id, "costed_count": 288, "estimated_count": 0}
-            names, marks = ", ".join(full), ", ".join("?" for _ in full)
-            db.execute(f"INSERT INTO out.days ({names}) VALUES ({marks})", list(full.values()))
-
-
 def test_history_holds_the_days_of_the_newest_site(home, rows_of):
     today = rows_of.NOW.date()
     old = [("OLD", rows_of.day_row(today - timedelta(days=n))) for n in range(300, 310)]
     new = [("NEW", rows_of.day_row(today - timedelta(days=n))) for n in range(1, 5)]
-    history_file(home, rows_of, old + new)
+    rows_of.write_history_file(home.folder / "history.duckdb", old + new)
     days = data.history().days
     assert [day.first_date for day in days] == [today - timedelta(days=n) for n in (4, 3, 2, 1)]
 
 
 def test_absent_empty_or_broken_history_is_a_sentence(home, rows_of):
     assert data.history().kind is data.NoDataKind.MISSING
-    history_file(home, rows_of, [])
+    rows_of.write_history_file(home.folder / "history.duckdb", [])
     assert data.history().kind is data.NoDataKind.MISSING
     (home.folder / "history.duckdb").unlink()
     duckdb.connect(home.folder / "history.duckdb").close()

@@ -3,6 +3,7 @@
 from itertools import combinations, pairwise
 from pathlib import Path
 
+import httpx
 import pytest
 
 pytestmark = pytest.mark.browser
@@ -18,7 +19,7 @@ WITH_PRICE = {
     "single_digit": ("7", "CHEAP"),
     "negative": ("\u221210", "FREE"),
     "estimate": ("27", "NORMAL"),
-    "forecast": ("12", "CHEAP"),
+    "forecast": ("20", "NORMAL"),
     "down_but_current": ("24", "NORMAL"),
     "no_usage": ("24", "NORMAL"),
     "typical_load": ("24", "NORMAL"),
@@ -192,7 +193,8 @@ def test_dearer_bars_are_taller_and_negative_ones_hang(seen, rows_of):
         ("cheap", "until 16:30, then expensive"),
         ("cheap", "Dishwasher: start 23:30, saves $0.23 against now"),
         ("spike", "Dishwasher: start 01:30 tomorrow, saves $6.41"),
-        ("expensive", "Dishwasher: start now, waiting saves nothing"),
+        ("expensive", "Dishwasher: start 21:30, saves $0.32 against now"),
+        ("normal", "Dishwasher: start now, waiting saves nothing"),
         ("negative", "Earning $0.18 an hour"),
         ("estimate", "c/kWh, estimate"),
         ("estimate", "last confirmed: 12 c at 14:00"),
@@ -292,6 +294,7 @@ def test_a_new_price_comes_by_itself_and_nothing_is_asked_of_the_internet(browse
 
 def test_a_page_that_lost_its_server_says_so_and_recovers_by_itself(browser, own_server, rows_of):
     own_server.home.publish(rows_of.states()["expensive"])
+    own_server.start()
     page = browser.new_page(viewport=SIZE)
     open_page(page, own_server, "/?embed=true&kiosk=1")
     cover = page.locator(".lost")
@@ -307,6 +310,20 @@ def test_a_page_that_lost_its_server_says_so_and_recovers_by_itself(browser, own
         "() => document.querySelector('.number')?.innerText === '12'", timeout=60_000
     )
     cover.wait_for(state="hidden")
+    page.close()
+
+
+def test_a_failing_page_says_a_sentence_and_never_a_stack_trace(browser, own_server, rows_of):
+    own_server.home.publish(rows_of.states()["normal"])
+    own_server.start(clock="half past nonsense")
+    page = browser.new_page(viewport=SIZE)
+    page.goto(f"{own_server.url}/?embed=true")
+    page.get_by_text("This page has failed").wait_for()
+    text = page.inner_text("body")
+    assert "Error" not in text
+    assert "nonsense" not in text
+    assert httpx.get(f"{own_server.url}/api/price").json()["title"] == "Internal error"
+    assert "half past nonsense" in own_server.log.read_text()
     page.close()
 
 

@@ -29,7 +29,7 @@ PIPELINE_SILENT_AFTER = timedelta(minutes=10)
 _CSS = Path(__file__).with_name("fridge.css")
 _KIOSK_CSS = Path(__file__).with_name("kiosk.css")
 
-# Shapes survive blur and colour blindness: ring, down, level, up. A spike is an inverse block.
+# Shapes survive blur and colour blindness: ring, down, square, up. A spike is an inverse block.
 _SHAPES = {PriceLevel.FREE, PriceLevel.CHEAP, PriceLevel.NORMAL, PriceLevel.EXPENSIVE}
 _WIDTH_OF_SHEET = 776
 _DIGIT_EM = 0.51
@@ -42,34 +42,30 @@ def show() -> None:
     st.html(_CSS)
     if kiosk:
         st.html(_KIOSK_CSS)
-    refresh_seconds = _refresh_seconds(_look(), data.now())
+    every = st.session_state.get("refresh_seconds", REFRESH_SECONDS)
 
-    @st.fragment(run_every=refresh_seconds)
+    @st.fragment(run_every=every)
     def sheet() -> None:
         data.page_ran()
         now = data.now()
-        seen = _look(now)
+        snapshot = data.snapshot()
+        seen = snapshot if isinstance(snapshot, data.NoData) else live(snapshot, now)
         beat = st.session_state.get("beat", 0)
         st.session_state["beat"] = 1 - beat
         st.html(sheet_html(seen, now, beat=beat, kiosk=kiosk))
-        if _refresh_seconds(seen, now) != refresh_seconds:
+        wanted = refresh_seconds(seen, now)
+        if wanted != every:  # a new rhythm needs a run of the whole page
+            st.session_state["refresh_seconds"] = wanted
             st.rerun()
 
     sheet()
 
 
-def _look(now: datetime | None = None) -> Live | data.NoData:
-    snapshot = data.snapshot()
-    if isinstance(snapshot, data.NoData):
-        return snapshot
-    return live(snapshot, now or data.now())
-
-
-def _refresh_seconds(seen: Live | data.NoData, now: datetime) -> float:
-    """How soon to look again: closely while this interval's price is about to be confirmed."""
-    into = timedelta(seconds=now.timestamp() % 300)
+def refresh_seconds(seen: Live | data.NoData, now: datetime) -> float:
+    """How soon to look again: closely while this interval's price is about to be confirmed. [s]"""
+    into_interval = timedelta(seconds=now.timestamp() % 300)
     confirmed = isinstance(seen, Live) and seen.price.status is PriceStatus.CONFIRMED
-    if not confirmed and EAGER_FROM <= into < EAGER_UNTIL:
+    if not confirmed and EAGER_FROM <= into_interval < EAGER_UNTIL:
         return EAGER_REFRESH_SECONDS
     return REFRESH_SECONDS
 

@@ -4,6 +4,7 @@ This part shows the baseline that every scenario is compared with.
 """
 
 from collections.abc import Callable
+from datetime import date
 from itertools import groupby
 
 import streamlit as st
@@ -49,12 +50,18 @@ def _headline(days: tuple[DayTotal, ...]) -> None:
     total = sum_days(days[-365:])
     if total is None:
         return
-    cost, energy, metered = st.columns(3)
-    span = f"{total.first_date:%d %b %Y} to {total.last_date:%d %b %Y}"
-    cost.metric("Cost", _or_dash(total.cost_aud, words.dollars), help=span, border=True)
-    energy.metric("Import", _or_dash(total.import_kwh, words.energy), help=span, border=True)
-    share = words.percent(total.used_count / total.interval_count)
-    metered.metric("Metered", share, help=f"Intervals with usage, {span}", border=True)
+    share = f"{words.percent(total.used_count / total.interval_count)} metered"
+    st.write(f"{_day(total.first_date)} to {_day(total.last_date)}")
+    cost, energy = st.columns(2)
+    for column, label, figure in (
+        (cost, "Cost", _or_dash(total.cost_aud, words.dollars)),
+        (energy, "Import", _or_dash(total.import_kwh, words.energy)),
+    ):
+        column.metric(label, figure, share, delta_color="off", delta_arrow="off", border=True)
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
 
 
 def _or_dash(value: float | None, say: Callable[[float], str]) -> str:
