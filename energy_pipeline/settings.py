@@ -1,6 +1,6 @@
 """Every setting of the house, in one class: `config/.env`, then `.env.local`, then the environment.
 
-Nothing else reads the environment (the app's `streamlit_app/data.py` and Dagster's own variables apart).
+Nothing else of ours reads the environment, but for the app's `streamlit_app/data.py`.
 """
 
 from __future__ import annotations

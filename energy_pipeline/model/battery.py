@@ -5,9 +5,11 @@ use is in `battery_fade`; deciding when it charges is in `dispatch`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, Literal, get_args
+
+import numpy as np
 
 from energy_pipeline.model.figures import (
     Figure,
@@ -30,6 +32,8 @@ FIGURES: Final = (
     "price_fixed_aud",
     "price_aud_per_kwh",
 )
+_GENERIC: Final = "generic-"
+_BETWEEN: Final = "assumption: between the generic sizes of the catalogue"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,26 @@ class Battery:
     @property
     def reserve_kwh(self) -> float:
         return self.reserve_fraction * self.capacity_kwh
+
+    @property
+    def fields(self) -> Mapping[str, float]:
+        """The battery by the names ``dispatch.problem.StorageProblem`` takes."""
+        return {
+            "capacity_kwh": self.capacity_kwh,
+            "charge_kw": self.charge_kw,
+            "discharge_kw": self.discharge_kw,
+            "charge_efficiency": self.charge_efficiency,
+            "discharge_efficiency": self.discharge_efficiency,
+            "min_energy_kwh": self.reserve_kwh,
+            "standby_kw": self.standby_kw,
+            "wear_c_per_kwh": 100.0 * self.wear_aud_per_kwh,
+        }
+
+    def aged(self, capacity_fraction: float) -> "Battery":
+        """The battery with this share of its capacity left, as from `battery_fade`."""
+        if not 0.0 < capacity_fraction <= 1.0:
+            raise ValueError(f"capacity_fraction is {capacity_fraction}; a fraction in (0, 1]")
+        return replace(self, capacity_kwh=self.capacity_kwh * capacity_fraction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +210,41 @@ def product(name: str) -> Product:
     """
     refuse_unknown("battery", name, tuple(catalogue()))
     return catalogue()[name]
+
+
+def generic(capacity_kwh: float) -> Product:
+    """A battery of any size, between the generic ones of the catalogue, for sizing.
+
+    Raises
+    ------
+    ValueError
+        Outside the smallest and the largest generic size.
+    """
+    listed = sorted(
+        (p for name, p in catalogue().items() if name.startswith(_GENERIC)),
+        key=lambda p: p.value("capacity_kwh"),
+    )
+    sizes = [p.value("capacity_kwh") for p in listed]
+    if not sizes[0] <= capacity_kwh <= sizes[-1]:
+        raise ValueError(
+            f"capacity_kwh is {capacity_kwh}; generic sizes go from {sizes[0]:g} to {sizes[-1]:g}"
+        )
+    figures = {
+        name: replace(
+            figure,
+            value=float(np.interp(capacity_kwh, sizes, [p.value(name) for p in listed])),
+            source="chosen size" if name == "capacity_kwh" else _BETWEEN,
+            verified=name == "capacity_kwh",
+        )
+        for name, figure in listed[0].figures.items()
+    }
+    title = f"Generic {capacity_kwh:g} kWh"
+    return Product(
+        name=f"{_GENERIC}{capacity_kwh:g}",
+        title=title,
+        coupling=listed[0].coupling,
+        figures=figures,
+    )
 
 
 def wear_cost(

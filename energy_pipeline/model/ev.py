@@ -1,7 +1,8 @@
 """An electric car at home: the car, its charger, its use, and what feeding the house would take.
 
-How use is learnt or stated is in `ev_pattern`; when it charges in `ev_strategies`; what it costs in
-`ev_cost`. Energy is in the battery unless a name says AC.
+How use is recorded is in `ev_history`, how it is stated or fitted in `ev_pattern`; when the car
+charges is in `ev_strategies`, what that costs in `ev_cost`. Energy is in the battery unless a name
+says AC.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from energy_pipeline.model.irradiance import check_index
+from energy_pipeline.model.interval_index import check_index
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -130,10 +130,10 @@ def without_overlap(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return rows[rows["duration_minutes"] == shortest]
 
 
-def meter_constant(pulses: pd.Series, watt_hours: pd.Series) -> float | None:
-    """Find the meter's pulses per kWh from readings that carry both.
+def meter_constant(pulses: float, watt_hours: float) -> float | None:
+    """Find the meter's pulses per kWh from the totals of readings that carry both.
 
-    Watt-hours are rounded to whole Wh a minute, so only a sum tells the ratio; it must come within
+    Watt-hours are rounded to whole Wh, so only a long sum tells the ratio; it must come within
     1 % of a constant that meters are made with.
 
     Returns
@@ -141,13 +141,11 @@ def meter_constant(pulses: pd.Series, watt_hours: pd.Series) -> float | None:
     float or None
         [1/kWh]; None where the readings do not tell.
     """
-    both = pulses.notna() & watt_hours.notna()
-    energy_kwh = float(watt_hours[both].sum()) / 1000.0
-    if energy_kwh < 1.0:
+    if watt_hours < 1000.0 or pulses <= 0:
         return None
-    ratio = float(pulses[both].sum()) / energy_kwh
-    nearest = min(METER_CONSTANTS, key=lambda constant: abs(constant / ratio - 1) if ratio else 9.0)
-    return nearest if ratio and abs(ratio / nearest - 1) <= 0.01 else None
+    ratio = 1000.0 * pulses / watt_hours
+    nearest = min(METER_CONSTANTS, key=lambda constant: abs(constant / ratio - 1))
+    return nearest if abs(ratio / nearest - 1) <= 0.01 else None
 
 
 def _add_prices(grid: pd.DataFrame, prices: pd.DataFrame) -> None:

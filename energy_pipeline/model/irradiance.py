@@ -16,6 +16,8 @@ import pandas as pd
 import pvlib
 from scipy.signal import lfilter
 
+from energy_pipeline.model.interval_index import check_index
+
 Floats = npt.NDArray[np.float64]
 
 IRRADIANCE: Final = ("ghi_w_m2", "dni_w_m2", "dhi_w_m2")
@@ -92,28 +94,6 @@ def check_weather(weather: pd.DataFrame, *, step: pd.Timedelta) -> None:
                 f"weather column {column} is {values[at]} at {weather.index[at]}; "
                 f"it must lie between {low} and {high}"
             )
-
-
-def check_index(index: pd.Index, *, step: pd.Timedelta, name: str) -> None:
-    """Refuse an index that is not UTC, ascending, even and on whole steps.
-
-    Raises
-    ------
-    ValueError
-        Naming what was passed and what is wrong with it.
-    """
-    if not isinstance(index, pd.DatetimeIndex) or index.tz is None or str(index.tz) != "UTC":
-        raise ValueError(f"{name} must be indexed by interval_start in UTC, not {index.dtype}")
-    if len(index) == 0:
-        raise ValueError(f"{name} has no intervals")
-    starts = index.as_unit("ns").asi8
-    odd = np.flatnonzero(np.diff(starts) != step.value)
-    if odd.size:
-        raise ValueError(
-            f"{name} must step by {step} without gaps or repeats; it breaks after {index[odd[0]]}"
-        )
-    if starts[0] % step.value:
-        raise ValueError(f"{name} must start on a whole {step}, not at {index[0]}")
 
 
 def sun_position(site: Site, index: pd.DatetimeIndex) -> pd.DataFrame:

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pvlib
 
+from energy_pipeline.model.interval_index import check_index
 from energy_pipeline.model.irradiance import (
     CALM_WIND_M_S,
     Floats,
     Site,
-    check_index,
     clear_sky,
     sun_position,
 )

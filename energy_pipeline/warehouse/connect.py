@@ -11,19 +11,14 @@ from pathlib import Path
 
 import duckdb
 
+from energy_pipeline.warehouse.errors import WarehouseBusy, WarehouseDamaged
+from energy_pipeline.warehouse.migrate import migrate
+
 BLOCK_SIZE = 16384
 """Bytes. 15 times fewer bytes written per 5-minute ingest than DuckDB's 262,144 (measured)."""
 
 MEMORY_LIMIT = "512MB"
 _POLL_SECONDS = 0.02
-
-
-class WarehouseBusy(Exception):
-    """Somebody else holds the warehouse. Worth another attempt."""
-
-
-class WarehouseDamaged(Exception):
-    """The file is not a warehouse this software can read. A rerun cannot change that."""
 
 
 @contextmanager
@@ -34,7 +29,7 @@ def open_for_writing(
 
     A DuckDB writer shuts out every other process, readers too, and DuckDB fails at once where one
     would rather wait: a lock file beside the warehouse makes the others wait. Keep the block
-    short: fetch and compute outside.
+    short: fetch and compute outside. The tables are created or migrated first, where needed.
 
     Raises
     ------
@@ -44,6 +39,7 @@ def open_for_writing(
         When the file is no DuckDB database of a version this software reads.
     """
     with _opened(path, fcntl.LOCK_EX, timeout_seconds, read_only=False) as db:
+        migrate(db)
         yield db
 
 

@@ -13,7 +13,7 @@ from importlib.resources.abc import Traversable
 
 import duckdb
 
-from energy_pipeline.warehouse.connect import WarehouseDamaged
+from energy_pipeline.warehouse.errors import WarehouseDamaged
 
 _ROOM = resources.files("energy_pipeline.warehouse")
 _STEP_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")

@@ -77,37 +77,30 @@ def asked_days(
     return days
 
 
-def complete_days(
+def covered_minutes(
     db: duckdb.DuckDBPyConnection,
     table: str,
-    *,
     register: str,
-    register_count: int,
+    *,
     start: datetime,
     end: datetime,
     **equal: str,
-) -> set[date]:
-    """Return the NEM days of which every register has all its intervals.
-
-    Parameters
-    ----------
-    register : str
-        Column that tells registers apart, such as channel_type.
-    register_count : int
-        How many of them a complete day has.
-    """
+) -> dict[date, dict[str, int]]:
+    """Return the minutes that rows cover, per NEM day and register (a column of the table)."""
     wanted = "".join(f" AND {column} = ?" for column in equal)
     rows = db.execute(
         f"""
-        SELECT nem_date FROM (
-            SELECT CAST((interval_start AT TIME ZONE 'UTC') + INTERVAL 10 HOUR AS DATE) AS nem_date,
-                   {register}, sum(duration_minutes) AS minutes
-            FROM {table} WHERE interval_start >= ? AND interval_start < ?{wanted} GROUP BY ALL)
-        WHERE minutes >= 1440 GROUP BY nem_date HAVING count(*) >= ?
+        SELECT CAST((interval_start AT TIME ZONE 'UTC') + INTERVAL 10 HOUR AS DATE) AS nem_date,
+               {register}, sum(duration_minutes)
+        FROM {table} WHERE interval_start >= ? AND interval_start < ?{wanted}
+        GROUP BY ALL ORDER BY ALL
         """,
-        [start, end, *equal.values(), register_count],
+        [start, end, *equal.values()],
     ).fetchall()
-    return {day for (day,) in rows}
+    covered: dict[date, dict[str, int]] = {}
+    for day, name, minutes in rows:
+        covered.setdefault(day, {})[name] = int(minutes)
+    return covered
 
 
 def newest_interval_start(
@@ -119,14 +112,13 @@ def newest_interval_start(
     return newest
 
 
-def pulse_totals(db: duckdb.DuckDBPyConnection, device_id: str) -> tuple[float, float]:
-    """Return the pulses, and the watt-hours, of all readings of a device that carry both."""
+def pulse_totals(db: duckdb.DuckDBPyConnection) -> tuple[float, float]:
+    """Return the pulses, and the watt-hours, of all Powerpal readings that carry both."""
     rows = db.execute(
         """
         SELECT coalesce(sum(pulses), 0), coalesce(sum(watt_hours), 0) FROM raw.powerpal_usage
-        WHERE device_id = ? AND origin = 'api' AND pulses IS NOT NULL AND watt_hours IS NOT NULL
-        """,
-        [device_id],
+        WHERE origin = 'api' AND pulses IS NOT NULL AND watt_hours IS NOT NULL
+        """
     ).fetchall()
     return float(rows[0][0]), float(rows[0][1])
 
@@ -134,3 +126,10 @@ def pulse_totals(db: duckdb.DuckDBPyConnection, device_id: str) -> tuple[float, 
 def count(db: duckdb.DuckDBPyConnection, table: str, where: str) -> int:
     """Count the rows of a table for which a condition of our own holds."""
     return int(db.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchall()[0][0])
+
+
+def first_interval(db: duckdb.DuckDBPyConnection, table: str, where: str) -> datetime | None:
+    """Return the earliest interval for which a condition of our own holds."""
+    rows = db.execute(f"SELECT min(interval_start) FROM {table} WHERE {where}").fetchall()
+    earliest: datetime | None = rows[0][0]
+    return earliest

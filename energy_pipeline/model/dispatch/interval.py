@@ -126,7 +126,8 @@ def power_range(
 
 @compiled
 def tabulate(
-    row,
+    table,
+    t,
     load_kwh,
     solar_kwh,
     buy,
@@ -151,17 +152,17 @@ def tabulate(
         export_cap_kwh,
         physics,
     )
-    row[NET] = net_kwh
-    row[SOLAR] = solar_kwh
-    row[BUY] = buy
-    row[SELL] = sell
-    row[IMPORT_CAP] = import_cap_kwh
-    row[EXPORT_CAP] = export_cap_kwh
-    row[X_LOW] = -discharge / physics.discharge_efficiency
-    row[X_HIGH] = charge * physics.charge_efficiency
-    row[LOW] = low_kwh
-    row[HIGH] = high_kwh
-    row[DRAIN] = drain_kwh
+    table[t, NET] = net_kwh
+    table[t, SOLAR] = solar_kwh
+    table[t, BUY] = buy
+    table[t, SELL] = sell
+    table[t, IMPORT_CAP] = import_cap_kwh
+    table[t, EXPORT_CAP] = export_cap_kwh
+    table[t, X_LOW] = -discharge / physics.discharge_efficiency
+    table[t, X_HIGH] = charge * physics.charge_efficiency
+    table[t, LOW] = low_kwh
+    table[t, HIGH] = high_kwh
+    table[t, DRAIN] = drain_kwh
 
 
 @compiled
@@ -173,17 +174,32 @@ def relax(table, initial_kwh, keep_fraction):  # type: ignore[no-untyped-def]
     """
     fullest = emptiest = initial_kwh
     for t in range(table.shape[0]):
-        row = table[t]
-        fullest = keep_fraction * fullest + row[X_HIGH] - row[DRAIN]
-        emptiest = keep_fraction * emptiest + row[X_LOW] - row[DRAIN]
+        fullest = keep_fraction * fullest + table[t, X_HIGH] - table[t, DRAIN]
+        emptiest = keep_fraction * emptiest + table[t, X_LOW] - table[t, DRAIN]
         if fullest < 0.0:  # the drain asks for more than there can be
-            row[DRAIN] += fullest
+            table[t, DRAIN] += fullest
             emptiest -= fullest
             fullest = 0.0
-        row[LOW] = min(row[LOW], fullest)
-        row[HIGH] = max(row[HIGH], emptiest)
-        fullest = min(fullest, row[HIGH])
-        emptiest = max(emptiest, row[LOW])
+        table[t, LOW] = min(table[t, LOW], fullest)
+        table[t, HIGH] = max(table[t, HIGH], emptiest)
+        fullest = min(fullest, table[t, HIGH])
+        emptiest = max(emptiest, table[t, LOW])
+
+
+@compiled
+def tighten(table, keep_fraction):  # type: ignore[no-untyped-def]
+    """Narrow the bounds, in place, to energies from which all later bounds can still be kept.
+
+    A strategy that stays inside keeps every bound, and may do what it likes within.
+    """
+    before = 1.0 / keep_fraction
+    low_kwh, high_kwh = 0.0, np.inf
+    for t in range(table.shape[0] - 1, -1, -1):
+        low_kwh = max(table[t, LOW], low_kwh)
+        high_kwh = max(min(table[t, HIGH], high_kwh), low_kwh)
+        table[t, LOW], table[t, HIGH] = low_kwh, high_kwh
+        low_kwh = (low_kwh + table[t, DRAIN] - table[t, X_HIGH]) * before
+        high_kwh = (high_kwh + table[t, DRAIN] - table[t, X_LOW]) * before
 
 
 @compiled
@@ -193,7 +209,8 @@ def table_of(site):  # type: ignore[no-untyped-def]
     table = np.empty((count, COLUMNS))
     for t in range(count):
         tabulate(
-            table[t],
+            table,
+            t,
             site.load_kwh[t] + at(site.standby_kw, t) * site.hours,
             site.solar_kwh[t],
             site.buy[t],
@@ -233,11 +250,10 @@ def metered(net_kwh, solar_kwh, buy, sell, import_cap_kwh, export_cap_kwh, penal
     """
     if curtail == NO_CURTAILMENT or solar_kwh == 0.0:
         return net_kwh
-    if buy >= 0.0 and sell >= 0.0:
-        return min(max(net_kwh, -export_cap_kwh), net_kwh + solar_kwh)
     most_kwh = net_kwh + solar_kwh
-    if curtail == CURTAIL_TO_AVOID_EXPORT:
-        most_kwh = max(net_kwh, min(most_kwh, 0.0))
+    if buy >= 0.0 or curtail == CURTAIL_TO_AVOID_EXPORT:
+        floor_kwh = -export_cap_kwh if sell >= 0.0 else 0.0
+        return max(net_kwh, min(floor_kwh, most_kwh))
     best_kwh = net_kwh
     best_c = meter_cost(net_kwh, buy, sell, import_cap_kwh, export_cap_kwh, penalty)
     for candidate_kwh in (-export_cap_kwh, 0.0, import_cap_kwh, most_kwh):

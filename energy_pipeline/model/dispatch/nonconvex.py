@@ -135,10 +135,8 @@ def join(edge, slope, count, end_c, other_edge, other_slope, other_count, other_
 
     So it is for V's convex runs in turn, each convolved with one convex function: the best move
     grows with the energy (Monge). The point is sought from the end backwards, so that every
-    segment is dropped at most once.
+    segment is dropped at most once. The arrays must have room for both; returns count and value.
     """
-    need = count + other_count + 3
-    edge, slope = grown(edge, need), grown(slope, need)
     here_kwh, here_c = edge[count], end_c
     b = 0
     while b < other_count - 1 and other_edge[b + 1] <= here_kwh:
@@ -169,26 +167,27 @@ def join(edge, slope, count, end_c, other_edge, other_slope, other_count, other_
     for j in range(b, other_count):
         other_c += other_slope[j] * max(other_edge[j + 1] - max(here_kwh, other_edge[j]), 0.0)
         count = emit(edge, slope, count, other_slope[j], other_edge[j + 1])
-    return edge, slope, count, other_c
+    return count, other_c
 
 
 @compiled
 def convolve(edge, slope, head, count, piece_kwh, piece_slope, pieces_count, shift_kwh):  # type: ignore[no-untyped-def]
     """Convolve V with an interval, neither of them convex; new edges, slopes and count."""
     stop = head + count
-    size = 2 * count + 4 * MAX_PIECES + 8
+    size = (MAX_PIECES + 2) * (count + 2)  # each of V's runs may gain every piece
     best_edge, best_slope, best_count, best_c = np.empty(size), np.empty(size), -1, 0.0
+    run_edge, run_slope = np.empty(size), np.empty(size)
     other_edge, other_slope = np.empty(size), np.empty(size)
     levels = np.empty((1, MAX_PIECES))  # not wanted here
     piece = 0
     before_c = 0.0  # the interval's cost down to the run
     while True:
         piece_end = run_end(piece_slope, piece, pieces_count)
-        run_edge, run_slope, run_count, run_c = np.empty(size), np.empty(size), -1, 0.0
+        run_count, run_c, value_c = 0, before_c, before_c
+        run_edge[0] = edge[head] + shift_kwh
         j = head
-        value_c = before_c
         while True:
-            j_end = run_end(slope, j, stop) if count > 0 else j
+            j_end = run_end(slope, j, stop)
             other_count = merge(
                 edge,
                 slope,
@@ -205,28 +204,17 @@ def convolve(edge, slope, head, count, piece_kwh, piece_slope, pieces_count, shi
                 levels,
                 0,
             )
-            if run_count < 0:
-                run_edge[: other_count + 1] = other_edge[: other_count + 1]
-                run_slope[:other_count] = other_slope[:other_count]
-                run_count = other_count
-                run_c = value_c + rise(other_edge, other_slope, 0, other_count, np.inf)
-            else:
-                run_edge, run_slope, run_count, run_c = join(
-                    run_edge,
-                    run_slope,
-                    run_count,
-                    run_c,
-                    other_edge,
-                    other_slope,
-                    other_count,
-                    value_c,
-                )
+            run_count, run_c = join(
+                run_edge, run_slope, run_count, run_c, other_edge, other_slope, other_count, value_c
+            )
             value_c += rise(edge, slope, j, j_end, np.inf)
             j = j_end
             if j >= stop:
                 break
         if best_count < 0:
-            best_edge, best_slope, best_count, best_c = run_edge, run_slope, run_count, run_c
+            best_edge, run_edge = run_edge, best_edge
+            best_slope, run_slope = run_slope, best_slope
+            best_count, best_c = run_count, run_c
         else:
             best_edge, best_slope, best_count, best_c = keep_lowest(
                 best_edge,
@@ -275,7 +263,6 @@ def backward(
     base_c = 0.0
     smooth = run_end(slope, head, head + count) >= head + count
     for t in range(stop - 1, first - 1, -1):
-        row = table[t]
         pieces_count, convex = pieces(piece_kwh, piece_slope, table, t, physics)
         by_levels[t] = pieces_count == 0 or (smooth and convex)
         if (t + 1) % BLOCK == 0 or (not by_levels[t] and kept < room):
@@ -285,11 +272,18 @@ def backward(
             kept_slope[kept : kept + count] = slope[head : head + count]
             begins[t - first], counts[t - first] = kept, count
             kept += count + 1
-        charge_kwh, discharge_kwh, metered_kwh, _ = settle_interval(row, row[X_HIGH], physics)
-        base_c += physics.wear * (charge_kwh + discharge_kwh) + meter_cost(
-            metered_kwh, row[BUY], row[SELL], row[IMPORT_CAP], row[EXPORT_CAP], physics.penalty
+        charge_kwh, discharge_kwh, metered_kwh, _ = settle_interval(
+            table, t, table[t, X_HIGH], physics
         )
-        shift_kwh = row[DRAIN] - row[X_HIGH]
+        base_c += physics.wear * (charge_kwh + discharge_kwh) + meter_cost(
+            metered_kwh,
+            table[t, BUY],
+            table[t, SELL],
+            table[t, IMPORT_CAP],
+            table[t, EXPORT_CAP],
+            physics.penalty,
+        )
+        shift_kwh = table[t, DRAIN] - table[t, X_HIGH]
         if by_levels[t]:
             need = count + MAX_PIECES + 1
             spare_edge, spare_slope = grown(spare_edge, need), grown(spare_slope, need)
@@ -334,19 +328,19 @@ def backward(
 
 
 @compiled
-def best_move(kept_kwh, row, edge, slope, count, piece_kwh, piece_slope, pieces_count):  # type: ignore[no-untyped-def]
+def best_move(kept_kwh, table, t, edge, slope, count, piece_kwh, piece_slope, pieces_count):  # type: ignore[no-untyped-def]
     """The cheapest change of stored energy in an interval, given V (edge, slope) after it.
 
     ``kept_kwh`` is in store after the leak. Both costs are piecewise linear, so the best is at a
     kink of either: all are visited from the fullest down; of equals, the least movement.
     Returns the change, and the marginal cost to the right and left (NaN at an end). [kWh, c/kWh]
     """
-    base_kwh = kept_kwh - row[DRAIN]
-    here_kwh = min(max(base_kwh + row[X_HIGH], edge[0]), edge[count])
+    base_kwh = kept_kwh - table[t, DRAIN]
+    here_kwh = min(max(base_kwh + table[t, X_HIGH], edge[0]), edge[count])
     k, left_in_piece = 0, 0.0
     if pieces_count > 0:
         left_in_piece = piece_kwh[0]
-        down_kwh = base_kwh + row[X_HIGH] - here_kwh
+        down_kwh = base_kwh + table[t, X_HIGH] - here_kwh
         while down_kwh >= left_in_piece and k < pieces_count - 1:
             down_kwh -= left_in_piece
             k += 1
@@ -450,13 +444,13 @@ def solve(
                 energy_kwh = stored_kwh[until - 1]
                 t = until
                 continue
-            row = table[t]
             pieces_count, _ = pieces(piece_kwh, piece_slope, table, t, physics)
             begin, size = begins[t - first], counts[t - first]
             kept_kwh = physics.keep_fraction * energy_kwh
             x, right_slope[t], left_slope[t] = best_move(
                 kept_kwh,
-                row,
+                table,
+                t,
                 kept_edge[begin : begin + size + 1],
                 kept_slope[begin : begin + size],
                 size,
@@ -466,7 +460,7 @@ def solve(
             )
             if abs(x) < ROUNDING_KWH:
                 x = 0.0
-            energy_kwh = min(max(kept_kwh + x - row[DRAIN], row[LOW]), row[HIGH])
+            energy_kwh = min(max(kept_kwh + x - table[t, DRAIN], table[t, LOW]), table[t, HIGH])
             stored_kwh[t] = energy_kwh
             t += 1
     return optimum_c

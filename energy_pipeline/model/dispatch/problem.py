@@ -278,7 +278,7 @@ def _array(name: str, value: object, count: int, *, scalar: bool) -> FloatArray:
         array = np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as exc:
         raise ValueError(f"{name} must hold numbers, got {value!r}") from exc
-    if scalar and array.ndim == 0:
+    if scalar and array.shape in ((), (1,)):
         array = array.reshape(1)
     elif array.shape != (count,):
         raise ValueError(f"{name} must have shape ({count},) as load_kwh, got {array.shape}")

@@ -94,18 +94,18 @@ class DispatchResult:
 
 
 @compiled
-def settle_interval(row, x, physics):  # type: ignore[no-untyped-def]
+def settle_interval(table, t, x, physics):  # type: ignore[no-untyped-def]
     """Charge, discharge, metered energy and curtailment for a change x of stored energy. [kWh]"""
-    charge_kwh = x / physics.charge_efficiency if x > 0.0 else 0.0
-    discharge_kwh = -x * physics.discharge_efficiency if x < 0.0 else 0.0
-    net_kwh = row[NET] + charge_kwh - discharge_kwh
+    charge_kwh = max(x, 0.0) * (1.0 / physics.charge_efficiency)
+    discharge_kwh = max(-x, 0.0) * physics.discharge_efficiency
+    net_kwh = table[t, NET] + charge_kwh - discharge_kwh
     metered_kwh = metered(
         net_kwh,
-        row[SOLAR],
-        row[BUY],
-        row[SELL],
-        row[IMPORT_CAP],
-        row[EXPORT_CAP],
+        table[t, SOLAR],
+        table[t, BUY],
+        table[t, SELL],
+        table[t, IMPORT_CAP],
+        table[t, EXPORT_CAP],
         physics.penalty,
         physics.curtail,
     )
@@ -123,12 +123,11 @@ def settle_path(site, table, stored_kwh, flows):  # type: ignore[no-untyped-def]
     import_over = export_over = unserved = short = over = 0.0
     before_kwh = site.initial_kwh
     for t in range(stored_kwh.size):
-        row = table[t]
-        x = stored_kwh[t] + row[DRAIN] - site.physics.keep_fraction * before_kwh
+        x = stored_kwh[t] + table[t, DRAIN] - site.physics.keep_fraction * before_kwh
         if abs(x) < 1e-12:
             x = 0.0
         charge_kwh, discharge_kwh, metered_kwh, curtailed_kwh = settle_interval(
-            row, x, site.physics
+            table, t, x, site.physics
         )
         import_kwh, export_kwh = max(metered_kwh, 0.0), max(-metered_kwh, 0.0)
         flows[0, t] = import_kwh
@@ -136,11 +135,11 @@ def settle_path(site, table, stored_kwh, flows):  # type: ignore[no-untyped-def]
         flows[2, t] = charge_kwh
         flows[3, t] = discharge_kwh
         flows[4, t] = curtailed_kwh
-        bill_c += row[BUY] * import_kwh - row[SELL] * export_kwh
+        bill_c += table[t, BUY] * import_kwh - table[t, SELL] * export_kwh
         throughput_kwh += charge_kwh + discharge_kwh
-        import_over += max(import_kwh - row[IMPORT_CAP], 0.0)
-        export_over += max(export_kwh - row[EXPORT_CAP], 0.0)
-        unserved += at(site.drain_kwh, t) - row[DRAIN]
+        import_over += max(import_kwh - table[t, IMPORT_CAP], 0.0)
+        export_over += max(export_kwh - table[t, EXPORT_CAP], 0.0)
+        unserved += at(site.drain_kwh, t) - table[t, DRAIN]
         short = max(short, at(site.min_energy_kwh, t) - stored_kwh[t])
         over = max(over, stored_kwh[t] - at(site.max_energy_kwh, t))
         before_kwh = stored_kwh[t]

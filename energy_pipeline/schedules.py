@@ -1,0 +1,98 @@
+"""When things run. The live price has no schedule: see the sensor `live_price`."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+
+from energy_pipeline.assets import amber, core, powerpal, serving
+from energy_pipeline.partitions import NEM_TIMEZONE, nem_date
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+INTRADAY_DAYS = 2
+KEEP_RUNS = timedelta(days=30)
+NIGHTLY_DAYS = 14
+"""Usage becomes final, and late meters sync, within days: the last two weeks are read again."""
+
+RAW_AND_CORE = dg.AssetSelection.assets(
+    amber.PRICES, amber.USAGE, powerpal.USAGE, core.INTERVALS, core.DAYS
+)
+
+intraday_job = dg.define_asset_job(
+    "intraday",
+    selection=RAW_AND_CORE.without_checks() | dg.AssetSelection.assets(serving.LIVE),
+    description="Yesterday and today once more: actual prices, new usage, the day so far.",
+)
+nightly_job = dg.define_asset_job(
+    "nightly",
+    selection=RAW_AND_CORE | dg.AssetSelection.assets(serving.LIVE, serving.HISTORY),
+    description="The last two weeks once more: what suppliers revised; then all standing checks.",
+)
+
+
+def range_tags(first: date, last: date) -> dict[str, str]:
+    """Tags that make one run materialise the NEM days first..last."""
+    return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
+
+
+@dg.schedule(
+    job=intraday_job,
+    cron_schedule="7,37 * * * *",
+    execution_timezone=NEM_TIMEZONE,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def intraday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Every half hour."""
+    today = nem_date(context.scheduled_execution_time)
+    return dg.RunRequest(
+        run_key=context.scheduled_execution_time.isoformat(),
+        tags=range_tags(today - timedelta(days=INTRADAY_DAYS - 1), today),
+    )
+
+
+@dg.schedule(
+    job=nightly_job,
+    cron_schedule="20 4 * * *",
+    execution_timezone=NEM_TIMEZONE,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """At 04:20 NEM time, when a day is over everywhere."""
+    yesterday = nem_date(context.scheduled_execution_time) - timedelta(days=1)
+    return dg.RunRequest(
+        run_key=context.scheduled_execution_time.isoformat(),
+        tags=range_tags(yesterday - timedelta(days=NIGHTLY_DAYS - 1), yesterday),
+    )
+
+
+@dg.op
+def forget_old_runs(context: dg.OpExecutionContext) -> int:
+    """Delete Dagster's finished runs and their events after 30 days: it has no setting for it."""
+    finished = dg.RunsFilter(
+        statuses=[
+            dg.DagsterRunStatus.SUCCESS,
+            dg.DagsterRunStatus.FAILURE,
+            dg.DagsterRunStatus.CANCELED,
+        ],
+        created_before=datetime.now(UTC) - KEEP_RUNS,
+    )
+    records = context.instance.get_run_records(finished)
+    for record in records:
+        context.instance.delete_run(record.dagster_run.run_id)
+    context.log.info(f"{len(records)} runs older than {KEEP_RUNS.days} days forgotten")
+    return len(records)
+
+
+@dg.job(description="Keep Dagster's own storage small.")
+def tidy() -> None:
+    """Weekly."""
+    forget_old_runs()
+
+
+weekly = dg.ScheduleDefinition(
+    name="weekly",
+    job=tidy,
+    cron_schedule="40 3 * * 0",
+    execution_timezone=NEM_TIMEZONE,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
