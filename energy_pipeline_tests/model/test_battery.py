@@ -2,7 +2,8 @@
 
 import pytest
 
-from energy_pipeline.model.battery import Battery, catalogue, product, wear_cost
+from energy_pipeline.model.battery import Battery, catalogue, generic, product, wear_cost
+from energy_pipeline.model.dispatch.problem import StorageProblem
 from energy_pipeline.model.figures import QUOTE
 
 
@@ -98,6 +99,42 @@ def test_the_price_is_a_fixed_part_plus_a_part_per_kwh():
         for name in ("generic-5", "generic-10", "generic-20", "generic-30")
     ]
     assert per_kwh == sorted(per_kwh, reverse=True)
+
+
+def test_any_size_lies_between_the_generic_ones_and_says_so():
+    between = generic(11.75)
+    assert between.battery().capacity_kwh == 11.75
+    assert between.battery().charge_kw == pytest.approx(5.0)
+    assert between.price_aud() == pytest.approx(5020.0 + 443.0 * 11.75)
+    assert {f.name for f in between.unverified} == set(between.figures) - {"capacity_kwh"}
+    for name in ("generic-5", "generic-13.5", "generic-30"):
+        listed = product(name)
+        assert generic(listed.value("capacity_kwh")).battery() == listed.battery()
+    with pytest.raises(ValueError, match="capacity_kwh is 40"):
+        generic(40.0)
+
+
+def test_a_battery_states_itself_as_a_storage_problem_takes_it():
+    given = battery(reserve_fraction=0.2, standby_kw=0.02, wear_aud_per_kwh=0.143)
+    problem = StorageProblem(
+        load_kwh=[0.1, 0.1],
+        solar_kwh=[0.0, 0.0],
+        import_c_per_kwh=[30.0, 30.0],
+        feed_in_c_per_kwh=[5.0, 5.0],
+        interval_hours=5 / 60,
+        initial_energy_kwh=5.0,
+        **given.fields,
+    )
+    assert problem.wear_c_per_kwh == pytest.approx(14.3)
+    assert problem.min_energy_kwh[0] == pytest.approx(2.0)
+
+
+def test_an_aged_battery_holds_less_and_keeps_its_reserve_in_proportion():
+    aged = battery(reserve_fraction=0.2).aged(0.8)
+    assert aged.capacity_kwh == pytest.approx(8.0)
+    assert aged.reserve_kwh == pytest.approx(1.6)
+    with pytest.raises(ValueError, match="capacity_fraction is 80"):
+        battery().aged(80.0)
 
 
 def test_wear_is_priced_by_throughput_or_by_the_calendar_and_both_are_told():

@@ -10,20 +10,23 @@ import pandas as pd
 import pytest
 
 from energy_pipeline.model.ev import Vehicle
-from energy_pipeline.model.ev_pattern import (
+from energy_pipeline.model.ev_history import (
     Charge,
     Drive,
     Place,
     Plugging,
+    home_charging_efficiency,
+    parked_kwh_per_day,
+    usage_from_history,
+)
+from energy_pipeline.model.ev_pattern import (
     Session,
     Trip,
     WeeklyPattern,
     absences,
     fit_pattern,
-    home_charging_efficiency,
-    parked_kwh_per_day,
-    usage_from_history,
     usage_from_pattern,
+    usage_from_sessions,
 )
 
 HOME = Place(latitude=-33.8688, longitude=151.2093)
@@ -100,6 +103,18 @@ def test_home_is_told_by_its_radius():
     assert Place(latitude=near.latitude, longitude=near.longitude, radius_m=95.0).holds(*AT_HOME)
 
 
+def test_a_drive_recorded_without_duration_still_counts():
+    usage = usage_from_history(
+        [*DRIVES, drive(14.0, 14.0, AT_HOME, AT_HOME, 0.5)],
+        [],
+        home=HOME,
+        index=DAY,
+        plugging=Plugging.WHEN_HOME,
+    )
+    assert usage.drain_kwh.sum() == pytest.approx(14.5)
+    assert plugged_hours(usage) == [(10 + 5 / 60, 14.0), (14 + 5 / 60, 18.0)]
+
+
 def test_drives_outside_the_range_are_cut_with_their_energy_and_distance():
     half = usage_from_history([drive(-0.25, 0.25, AT_HOME, AWAY, 6.0)], [], home=HOME, index=DAY)
     assert half.drain_kwh.sum() == pytest.approx(3.0)
@@ -127,6 +142,19 @@ def test_efficiency_and_parked_use_are_read_from_the_charges():
     )
     with pytest.raises(ValueError, match="30 or more"):
         parked_kwh_per_day(DRIVES, charges)
+
+
+def session(plug_in: float, plug_out: float, energy_kwh: float) -> Session:
+    return Session(plug_in=at(plug_in), plug_out=at(plug_out), energy_kwh=energy_kwh)
+
+
+def test_what_a_session_charged_was_driven_since_the_last_one():
+    sessions = [session(1.0, 6.0, 9.0), session(16.0, 20.0, 5.0), session(20.0, 24.0, 2.0)]
+    usage = usage_from_sessions(sessions[::-1], CAR, index=DAY)
+    assert plugged_hours(usage) == [(1.0, 6.0), (16.0, 20.0), (20 + 1 / 12, 24.0)]
+    np.testing.assert_allclose(usage.drain_kwh[72:192], 5.0 / 120)
+    assert usage.drain_kwh.sum() == pytest.approx(7.0)
+    assert usage.km == pytest.approx(7.0 / 0.165)
 
 
 WORKDAY = (Trip(depart_hour=8.0, away_hours=10.0, energy_kwh=6.0),)
@@ -302,6 +330,16 @@ def _mean_hour(moments: list, zone: str) -> float:
             ),
             "overlap",
         ),
+        (
+            lambda: usage_from_sessions(
+                [session(1.0, 6.0, 9.0), session(5.0, 8.0, 1.0)], CAR, index=DAY
+            ),
+            "the sessions at .* overlap",
+        ),
+        (lambda: usage_from_pattern(WEEK, CAR, index=DAY[:0]), "index has no intervals"),
+        (lambda: usage_from_sessions([], CAR, index=DAY.tz_localize(None)), "UTC"),
+        (lambda: usage_from_history([], [], home=HOME, index=DAY[::2]), "must step by"),
+        (lambda: fit_pattern([], timezone="UTC"), "0 sessions span less than two weeks"),
         (lambda: fit_pattern(sessions_of_a_worker(1), timezone="UTC"), "less than two weeks"),
         (lambda: WeeklyPattern(timezone="UTC", days=((WORKDAY,),) * 6), "seven pools"),
         (lambda: varied(plug_in_probability=1.2), "plug_in_probability is 1.2"),
