@@ -1,5 +1,6 @@
 """The index every series of the model has: interval_start, UTC, even, on whole steps."""
 
+import numpy as np
 import pandas as pd
 
 
@@ -16,10 +17,11 @@ def check_index(index: pd.Index, *, step: pd.Timedelta, name: str) -> None:
     if len(index) == 0:
         raise ValueError(f"{name} has no intervals")
     starts = index.as_unit("ns").asi8
-    odd = np.flatnonzero(np.diff(starts) != step.value)
+    length = step.as_unit("ns").value
+    odd = np.flatnonzero(np.diff(starts) != length)
     if odd.size:
         raise ValueError(
             f"{name} must step by {step} without gaps or repeats; it breaks after {index[odd[0]]}"
         )
-    if starts[0] % step.value:
+    if starts[0] % length:
         raise ValueError(f"{name} must start on a whole {step}, not at {index[0]}")
