@@ -195,11 +195,12 @@ def _estimate_word(data: Node, contract: Node) -> str:
     for key in ("brand", "brandName"):
         if key in data and data.at(key).text().lower().split()[0].startswith("amber"):
             return f"{key} is {data.at(key).text()!r}"
-    for node in (data, *contract.each("tariffPeriod")):
-        for key in ("displayName", "description"):
-            child = node.get(key)
-            if child and isinstance(child.value, str) and "estimate" in child.value.lower():
-                return f"{child.path} says {child.value[:60]!r}"
+    periods = contract.each("tariffPeriod")
+    rates = [node.at("singleRate") for node in periods if "singleRate" in node]
+    for node in (data, *periods, *rates):
+        name = node.table().get("displayName")
+        if isinstance(name, str) and "estimate" in name.lower():
+            return f"{node.path}.displayName is {name[:60]!r}"
     return ""
 
 

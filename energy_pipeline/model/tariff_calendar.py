@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import holidays as public_holidays
@@ -39,14 +40,17 @@ def holiday_dates(holidays: str | tuple[date, ...], years: Iterable[int]) -> fro
     ValueError
         If the `holidays` package does not know the code.
     """
-    if not isinstance(holidays, str):
-        return frozenset(holidays)
-    country, _, region = holidays.partition("-")
+    return frozenset(holidays) if not isinstance(holidays, str) else _named(holidays, tuple(years))
+
+
+@cache
+def _named(code: str, years: tuple[int, ...]) -> frozenset[date]:
+    country, _, region = code.partition("-")
     try:
-        known = public_holidays.country_holidays(country, subdiv=region or None, years=list(years))
+        known = public_holidays.country_holidays(country, subdiv=region or None, years=years)
     except NotImplementedError as exc:
         raise ValueError(
-            f"holidays is {holidays!r}; it must be a code such as 'AU-NSW', or a list of dates"
+            f"holidays is {code!r}; it must be a code such as 'AU-NSW', or a list of dates"
         ) from exc
     return frozenset(known)
 

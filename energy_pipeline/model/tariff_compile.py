@@ -37,6 +37,8 @@ from energy_pipeline.model.tariff_calendar import (
 )
 from energy_pipeline.model.tariff_demand import CompiledDemand, compile_demand
 
+PERIOD_MONTHS = {"month": 1, "quarter": 3, "year": 12}
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Blocks:
@@ -178,7 +180,11 @@ def compile_tariff(
         import_c_per_kwh=priced["import"],
         export_c_per_kwh=priced["export"],
         export_limit_kw=_export_limit(tariff, inputs),
-        notes=(*tariff.notes, *_validity_notes(tariff, bill_calendar)),
+        notes=(
+            *tariff.notes,
+            *_validity_notes(tariff, bill_calendar),
+            *_cut_period_notes(tariff, bill_calendar),
+        ),
     )
 
 
@@ -246,16 +252,15 @@ def _compile_blocks(
     if price.period == "day":
         period_id = calendar.day
     else:
-        period_id = since_start // {"month": 1, "quarter": 3, "year": 12}[price.period]
+        period_id = since_start // PERIOD_MONTHS[price.period]
     _, period_starts, period = np.unique(period_id, return_index=True, return_inverse=True)
     segment_starts = np.union1d(period_starts, month_starts)
     days = np.ones(len(period_starts))
-    if price.per_day:
-        length = {"day": 0, "month": 1, "quarter": 3, "year": 12}[price.period]
-        if length:
-            first = period_id[period_starts] * length + (year_start_month - 1)
-            months = first.astype("datetime64[M]")
-            days = (first_day_of(months + length) - first_day_of(months)).astype(float)
+    if price.per_day and price.period != "day":
+        length = PERIOD_MONTHS[price.period]
+        first = period_id[period_starts] * length + (year_start_month - 1)
+        months = first.astype("datetime64[M]")
+        days = (first_day_of(months + length) - first_day_of(months)).astype(float)
     bounds = np.array([tier.up_to_kwh for tier in price.tiers])
     return Blocks(
         segment_starts=segment_starts.astype(np.int64),
@@ -300,4 +305,20 @@ def _validity_notes(tariff: Tariff, calendar: Calendar) -> list[str]:
         notes.append(f"prices are valid from {tariff.valid_from}; days from {first} use them too")
     if tariff.valid_to is not None and last > tariff.valid_to:
         notes.append(f"prices are valid to {tariff.valid_to}; days to {last} use them too")
+    return notes
+
+
+def _cut_period_notes(tariff: Tariff, calendar: Calendar) -> list[str]:
+    """Steps whose first period begins before the data, so that what it used by then is unknown."""
+    notes = []
+    for charge in tariff.energy:
+        price = charge.price
+        if not isinstance(price, BlockPrice) or price.period == "day":
+            continue
+        since_start = int(calendar.month[0]) - (tariff.year_start_month - 1)
+        if since_start % PERIOD_MONTHS[price.period] or int(calendar.mmdd[0]) % 100 != 1:
+            notes.append(
+                f"{charge.name}: its first {price.period} begins before the data; its steps are "
+                "counted from the first interval given"
+            )
     return notes

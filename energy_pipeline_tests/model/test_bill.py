@@ -575,7 +575,9 @@ def test_yearly_blocks_may_begin_in_july_and_last_two_calendar_years():
     tariff = plan(blocks((400, 0.2), (INF, 0.5), period="year"), year_start_month=7)
     made = bill(compile_tariff(tariff, index), kwh)
     assert made.total_aud == pytest.approx(400 * 0.2 + 600 * 0.5)
+    assert not made.notes
     calendar = bill(compile_tariff(replace(tariff, year_start_month=1), index), kwh)
+    assert "its first year begins before the data" in calendar.notes[0]
     assert calendar.total_aud == pytest.approx(800 * 0.2 + 200 * 0.5, rel=2e-2)
 
 

@@ -103,7 +103,7 @@ def at(array, t):  # type: ignore[no-untyped-def]
     return array[t] if array.size > 1 else array[0]
 
 
-@compiled
+@inlined
 def power_range(
     net_kwh,
     solar_kwh,
@@ -124,7 +124,7 @@ def power_range(
     return charge, discharge
 
 
-@compiled
+@inlined
 def tabulate(
     table,
     t,
