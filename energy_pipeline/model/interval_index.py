@@ -1,7 +1,12 @@
 """The index every series of the model has: interval_start, UTC, even, on whole steps."""
 
+from typing import Final
+
 import numpy as np
 import pandas as pd
+
+
+_UTC: Final = ("UTC", "Etc/UTC")
 
 
 def check_index(index: pd.Index, *, step: pd.Timedelta, name: str) -> None:
@@ -12,7 +17,7 @@ def check_index(index: pd.Index, *, step: pd.Timedelta, name: str) -> None:
     ValueError
         Naming what was passed and what is wrong with it.
     """
-    if not isinstance(index, pd.DatetimeIndex) or index.tz is None or str(index.tz) != "UTC":
+    if not isinstance(index, pd.DatetimeIndex) or str(index.tz) not in _UTC:
         raise ValueError(f"{name} must be indexed by interval_start in UTC, not {index.dtype}")
     if len(index) == 0:
         raise ValueError(f"{name} has no intervals")

@@ -1,5 +1,7 @@
 """The battery catalogue, its honesty, and the price of wear."""
 
+from pathlib import Path
+
 import pytest
 
 from energy_pipeline.model.battery import Battery, catalogue, generic, product, wear_cost
@@ -168,3 +170,18 @@ def test_wear_without_a_warranty_or_with_negative_use_is_refused():
 def test_an_impossible_battery_is_refused_by_name(change, message):
     with pytest.raises(ValueError, match=message):
         battery(**change)
+
+
+def test_the_documentation_lists_every_unverified_and_every_missing_figure():
+    page = Path(__file__).resolve().parents[2] / "docs" / "model-assets.md"
+    rows = [line.split("|") for line in page.read_text("utf-8").splitlines() if "|" in line]
+    cells = {row[1].strip(): row[2:4] for row in rows if len(row) == 5}
+    for name, listed in catalogue().items():
+        if name.startswith("generic-"):
+            assert {f.name for f in listed.unverified} == set(listed.figures) - {"capacity_kwh"}
+            continue
+        unverified, missing = (
+            {word.strip() for word in cell.split(",") if word.strip()} for cell in cells[name]
+        )
+        assert unverified == {figure.name for figure in listed.unverified}
+        assert missing == set(listed.missing)
