@@ -1,8 +1,11 @@
 """When the car charges: five strategies over the same use, floor and public fallback.
 
-Each takes the use of the car and what it may look at, and returns what was charged. A stay is
-settled as a whole, as a charger that knows the prices until departure would; nothing is known of
-later stays but the need of the next trip. Feeding the house is dispatch's business.
+Each takes the use of the car (n intervals), the car, its charger, the driver's habits and
+``initial_kwh``, the energy in the battery at the start [kWh], and after these what it may look at.
+A stay is settled as a whole, as a charger that knows the prices until departure would; nothing is
+known of later stays but the need of the next trip. All raise ValueError, by name, for an
+``initial_kwh`` below the floor or above the battery, and for arrays of another length, with gaps
+or out of range. Feeding the house is dispatch's business.
 """
 
 from collections.abc import Callable

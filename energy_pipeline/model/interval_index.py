@@ -5,7 +5,6 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-
 _UTC: Final = ("UTC", "Etc/UTC")
 
 

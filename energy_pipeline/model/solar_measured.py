@@ -94,12 +94,15 @@ def scale_measured(
     Raises
     ------
     ValueError
-        For gaps or negative values, differing indexes, or differing directions without models.
+        For gaps or negative values, a measured size of 0, differing indexes, or differing
+        directions without models.
     """
     _refuse_gaps(solar_kwh)
     energy = solar_kwh.to_numpy(dtype=float)
     if (energy < 0.0).any():
         raise ValueError(f"solar_kwh must not be negative; see {(solar_kwh < 0.0).idxmax()}")
+    if not measured.kwp > 0.0:
+        raise ValueError("measured has 0 kWp; state the size of the array that was measured")
     warnings: list[str] = []
     clipped = flat_top(solar_kwh, interval_hours=interval_hours)
     if clipped is not None:
@@ -108,7 +111,7 @@ def scale_measured(
             "intervals: what was clipped there is lost to any larger inverter"
         )
     if modelled is None:
-        if _directions(measured) != _directions(wanted):
+        if wanted.kwp > 0.0 and _directions(measured) != _directions(wanted):
             raise ValueError(
                 "measured and wanted look in different directions; pass modelled for both"
             )

@@ -122,8 +122,9 @@ def test_the_model_y_is_listed_with_its_sources_and_its_v2x_is_hypothetical():
 
 
 def test_every_listed_charger_and_default_is_usable_and_names_its_source():
-    assert charger("single-phase-7").power_kw == pytest.approx(7.4)
-    assert charger("single-phase-7").minimum_kw == pytest.approx(1.4)
+    assert charger("single-phase-7") == Charger()
+    assert default_bidirectional(export=True) == Bidirectional(export=True)
+    assert default_habits() == Habits()
     for listed in listed_chargers().values():
         charger(listed.name)
         assert all(figure.source for figure in listed.figures.values())

@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from energy_pipeline.model.irradiance import Site, check_weather, clear_sky, sun_position
+from energy_pipeline.model.irradiance import (
+    Site,
+    check_weather,
+    clear_sky,
+    five_minute_weather,
+    sun_position,
+)
 from energy_pipeline.model.solar import Array, SolarSystem, ac_kwh, unit_yield
 from energy_pipeline.model.solar_measured import flat_top, scale_measured
 from energy_pipeline.model.solar_reference import (
@@ -54,6 +60,15 @@ def test_invented_weather_says_so_and_depends_on_the_seed_alone():
     pd.testing.assert_frame_equal(sky.hourly, whole, check_freq=False)
     other = synthetic_weather(SYDNEY, spring, seed=5)
     assert not np.allclose(sky.hourly["ghi_w_m2"], other.hourly["ghi_w_m2"])
+
+
+def test_invented_weather_made_fine_yields_the_published_year_too():
+    sky = synthetic_weather(SYDNEY, hours("2025-01-01", "2026-01-01"))
+    fine = five_minute_weather(sky.hourly, SYDNEY, flicker_seed=1)
+    unit = unit_yield(fine, SYDNEY, tilt_degrees=33.87, azimuth_degrees=0.0)
+    array = Array(kwp=1.0, tilt_degrees=33.87, azimuth_degrees=0.0)
+    solar = ac_kwh([unit], SolarSystem(arrays=(array,), inverter_kw=1.0))
+    assert solar.sum() / 365 == pytest.approx(3.9, rel=0.015)
 
 
 def test_the_nearest_city_is_found_with_its_distance():
@@ -123,6 +138,14 @@ def test_a_turned_array_follows_the_models(week):
     measured = models[0] * 0.9  # a dirty roof stays a dirty roof
     turned = scale_measured(measured, measured=north, wanted=west, modelled=models)
     np.testing.assert_allclose(turned.solar_kwh, models[1] * 0.9, atol=1e-9)
+
+
+def test_no_panels_at_all_are_a_size_too_but_cannot_have_been_measured(week):
+    measured = ac_kwh([week[0.0]], system(5.0, 10.0))
+    none = scale_measured(measured, measured=system(5.0, 10.0), wanted=system(0.0, 10.0))
+    assert none.solar_kwh.sum() == 0.0
+    with pytest.raises(ValueError, match="measured has 0 kWp"):
+        scale_measured(measured, measured=system(0.0, 10.0), wanted=system(5.0, 10.0))
 
 
 def test_turning_without_models_and_measuring_with_gaps_are_refused(week):
