@@ -10,9 +10,10 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from energy_pipeline.model.cdr_demand import read_demand
 from energy_pipeline.model.cdr_extension import Extension, read_extension
@@ -173,8 +174,8 @@ def read_cdr(
         discounts=tuple(discounts),
         holidays=days_off,
         bill_interval_minutes=extra.interval_minutes,
-        valid_from=_date(data, "effectiveFrom"),
-        valid_to=_date(data, "effectiveTo"),
+        valid_from=_date(data, "effectiveFrom", zone),
+        valid_to=_date(data, "effectiveTo", zone),
         export_limit_kw=extra.export_limit_kw,
         notes=tuple(dict.fromkeys(parts.notes)),
     )
@@ -193,8 +194,9 @@ def _contract(data: Node) -> Node:
 def _estimate_word(data: Node, contract: Node) -> str:
     """Why the plan is taken for wholesale with an estimated flat rate; empty if it is not."""
     for key in ("brand", "brandName"):
-        if key in data and data.at(key).text().lower().split()[0].startswith("amber"):
-            return f"{key} is {data.at(key).text()!r}"
+        brand = str(data.table().get(key) or "")
+        if brand.strip().lower().startswith("amber"):
+            return f"{key} is {brand!r}"
     periods = contract.each("tariffPeriod")
     rates = [node.at("singleRate") for node in periods if "singleRate" in node]
     for node in (data, *periods, *rates):
@@ -431,9 +433,16 @@ def _by_weekday(parts: _Parts) -> bool:
     return not apart and any(window.days != EVERY_DAY for window in windows)
 
 
-def _date(data: Node, key: str) -> date | None:
+def _date(data: Node, key: str, zone: str) -> date | None:
+    """The local day of an instant such as 2026-03-31T13:00:00Z, or of a date."""
     child = data.get(key)
-    return None if child is None else child.day()
+    if child is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(child.text())
+    except ValueError as exc:
+        raise child.wrong(f"must be a date such as 2025-07-01, not {child.value!r}") from exc
+    return (moment.astimezone(ZoneInfo(zone)) if moment.tzinfo else moment).date()
 
 
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)

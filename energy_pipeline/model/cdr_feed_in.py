@@ -27,6 +27,7 @@ def read_feed_in(
     sign : float
         1 where a credit is stated as positive, -1 where it is negative.
     """
+    wanted = [wanted] if isinstance(wanted, str) else wanted
     offered = _offered(contract, notes)
     names = [name for name, _ in offered]
     for name in wanted or ():

@@ -141,7 +141,7 @@ def tiers_of(
     period = node.get("period")
     name = "P1Y" if period is None else period.text().upper()
     if name not in _PERIODS:
-        raise (period or node).wrong(f"{name!r} is not supported{near(name, _PERIODS)}")
+        raise (period or node).wrong(f"{name!r} is not one of {', '.join(_PERIODS)}")
     if period is None:
         notes.append(f"{node.path}: no period is given, so its steps count over a year")
     return tuple(tiers), _PERIODS[name]

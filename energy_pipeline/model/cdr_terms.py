@@ -25,7 +25,7 @@ def read_fees(contract: Node, notes: list[str]) -> list[FixedCharge]:
     """Membership fees that recur; every other fee is named in `notes`."""
     charges = []
     for fee in contract.each("fees"):
-        kind, term = fee.at("type").text(), fee.at("term").text()
+        kind, term = (str(fee.table().get(key) or "OTHER") for key in ("type", "term"))
         if (kind == "MEMBERSHIP" or term in _TERMS) and "amount" in fee:
             if fee.at("amount").number() == 0.0:
                 continue

@@ -50,7 +50,7 @@ class Node:
         """The value under `key`, which must be there."""
         child = self.get(key)
         if child is None:
-            raise self.wrong(f"{key} is missing{near(key, self.table())}")
+            raise self.wrong(f"{key} is missing{_near_only(key, self.table())}")
         return child
 
     def get(self, key: str) -> "Node | None":

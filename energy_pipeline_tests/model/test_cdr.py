@@ -568,3 +568,46 @@ def test_a_flaw_in_the_extension_is_refused_by_its_place(key, value, said):
 def test_an_estimate_in_a_description_does_not_make_a_plan_wholesale():
     raw = document(single(("0.30",), description="Bills may be based on an estimate"))
     assert prices(read_cdr(raw), "2025-07-01 12:00") == [33.0]
+
+
+def test_a_plan_is_valid_from_the_local_day_of_its_instant():
+    raw = document(single(("0.30",)))
+    raw["data"]["effectiveFrom"] = "2026-03-31T13:00:00Z"
+    assert str(read_cdr(raw).valid_from) == "2026-04-01"
+
+
+def leaves(value, path=()):
+    """Every place of a document."""
+    yield path
+    inside = value.items() if isinstance(value, dict) else ()
+    inside = enumerate(value) if isinstance(value, list) else inside
+    for key, child in inside:
+        yield from leaves(child, (*path, key))
+
+
+STRANGE = (None, -1, 1e308, "", "x", "1,2,3", [], {}, True, [None], {"a": 1}, "24:60")
+
+
+def test_whatever_stands_in_a_plan_it_is_read_or_refused_with_a_place():
+    sound = document(
+        period(copy.deepcopy(PEAK), copy.deepcopy(OFF)),
+        demand_period(demand()),
+        solarFeedInTariff=copy.deepcopy(TWO_WAY),
+        controlledLoad=[single(("0.1", 5), ("0.2",))],
+        fees=[{"type": "MEMBERSHIP", "term": "MONTHLY", "amount": "1"}],
+        discounts=[{"displayName": "d", "type": "GUARANTEED", "methodUType": "percentOfUse",
+                    "percentOfUse": {"rate": "0.05"}}],
+        incentives=[{"displayName": "i"}],
+    )  # fmt: skip
+    read_cdr(sound)
+    for path in leaves(sound):
+        for strange in STRANGE if path else ():
+            raw = copy.deepcopy(sound)
+            place = raw
+            for key in path[:-1]:
+                place = place[key]
+            place[path[-1]] = strange
+            try:
+                read_cdr(raw)
+            except ValueError as refused:
+                assert ":" in str(refused), (path, strange, refused)  # noqa: PT017

@@ -1,5 +1,6 @@
 """Windows, clocks, prices per interval, and the plan document."""
 
+import copy
 import json
 import tomllib
 from datetime import date
@@ -367,3 +368,27 @@ def test_the_windows_of_the_reference_vectors_hold():
     assert expected["year"] == len(days("2025-01-01", 365, timezone="Australia/Brisbane"))
     assert expected["sydney_2025_10_05"] == len(days("2025-10-05", 1))
     assert expected["sydney_2025_04_06"] == len(days("2025-04-06", 1))
+
+
+def leaves(value, path=()):
+    """Every place of a document."""
+    yield path
+    inside = value.items() if isinstance(value, dict) else ()
+    inside = enumerate(value) if isinstance(value, list) else inside
+    for key, child in inside:
+        yield from leaves(child, (*path, key))
+
+
+def test_whatever_stands_in_a_document_it_is_read_or_refused_with_a_place():
+    sound = tomllib.loads(PLAN)
+    for path in leaves(sound):
+        for strange in (-1, 1e308, "", "x", [], {}, True, [1], {"a": 1}) if path else ():
+            document = copy.deepcopy(sound)
+            place = document
+            for key in path[:-1]:
+                place = place[key]
+            place[path[-1]] = strange
+            try:
+                read_tariff(document)
+            except ValueError as refused:
+                assert ":" in str(refused), (path, strange, refused)  # noqa: PT017
