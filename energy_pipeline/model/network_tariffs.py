@@ -37,8 +37,8 @@ class _Known:
     until_year: int = 2026
 
 
-# Residential codes whose hours in the package were compared with the distributor's own
-# description. Networks whose rates the package does not say to be before or with GST are left out.
+# Residential codes for which the package's table of periods and its own answers agree in every half
+# hour. Networks whose rates the package does not say to be before or with GST are left out.
 _KNOWN: dict[str, dict[str, _Known]] = {
     "ausgrid": {
         "EA010": _Known("Residential flat"),
