@@ -52,7 +52,10 @@ class NoDataError(Exception):
 
 
 _NO_DATA: dict[int | str, dict[str, Any]] = {
-    503: {"description": "No data to answer from", "content": {"application/problem+json": {}}}
+    503: {
+        "description": "No data to answer from",
+        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+    }
 }
 
 api = FastAPI(
@@ -396,6 +399,8 @@ def _kind(schema: dict[str, Any]) -> str:
         return " or ".join(_kind(each) for each in schema["anyOf"])
     if "enum" in schema:
         return ", ".join(html.escape(str(each)) for each in schema["enum"])
+    if schema.get("type") == "object":
+        return html.escape(schema.get("title", "object"))
     if schema.get("type") == "array":
         return f"list of {_kind(schema.get('items', {}))}"
     return html.escape(" ".join(filter(None, (schema.get("type"), schema.get("format")))))

@@ -16,7 +16,7 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -372,9 +372,6 @@ class History:
     """The household's days so far, ascending."""
 
     days: tuple[DayTotal, ...]
-
-    def days_from(self, first: date) -> tuple[DayTotal, ...]:
-        return tuple(day for day in self.days if day.first_date >= first)
 
 
 def history() -> History | NoData:

@@ -1,5 +1,6 @@
 """The JSON API of the real server, in every state of the home."""
 
+import socket
 from datetime import datetime, timedelta
 
 import httpx
@@ -311,3 +312,15 @@ def test_the_documentation_page_needs_nothing_from_elsewhere(http):
     assert "http://" not in answer.text
     assert "https://" not in answer.text
     assert "<script" not in answer.text
+
+
+def test_the_service_manager_hears_that_the_server_is_ready_and_alive(
+    own_server, tmp_path, monkeypatch
+):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(60)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        own_server.start()
+        heard = {manager.recv(64), manager.recv(64)}
+    assert heard == {b"READY=1", b"WATCHDOG=1"}

@@ -98,7 +98,7 @@ def sheet_html(seen: Live | data.NoData, now: datetime, *, beat: int, kiosk: boo
         last = words.clock(seen.local_now)
     return (
         f'<div class="fridge"><div class="sheet">{body}{foot}'
-        f'<div class="lost beat-{beat}" aria-hidden="true">'
+        f'<div class="lost beat-{beat}">'
         f'<div class="blank"><div class="number" style="--size:195">{words.EN_DASH}</div>'
         f'<div class="say"><p class="head">No contact since {last}</p>'
         '<p class="body">This screen has lost its server. It goes on by itself as soon as the'
