@@ -159,7 +159,8 @@ def charge_smart(
     Parameters
     ----------
     surplus_kwh, import_c_per_kwh, feed_in_c_per_kwh : array, shape (n,)
-        [kWh], [c/kWh incl. GST], [c/kWh; positive: we are paid]
+        [kWh], [c/kWh incl. GST], [c/kWh; positive: we are paid]. Feed-in is 0 where the surplus
+        would be curtailed anyway.
     worth_c_per_kwh : float
         As in `charge_cheapest`.
     """

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from energy_pipeline.model.dispatch.exact import dispatch_perfect_foresight
 from energy_pipeline.model.dispatch.problem import StorageProblem
 from energy_pipeline.model.ev import (
     Bidirectional,
@@ -25,6 +26,8 @@ from energy_pipeline.model.ev_catalogue import (
     public_price,
     vehicle,
 )
+from energy_pipeline.model.ev_pattern import Trip, WeeklyPattern, usage_from_pattern
+from energy_pipeline.model.ev_strategies import charge_smart
 
 CAR = Vehicle(usable_kwh=50.0, consumption_kwh_per_km=0.2, v2x_status="hypothetical")
 HABITS = Habits(floor_fraction=0.1, limit_fraction=0.8)
@@ -98,6 +101,59 @@ def test_a_storage_problem_takes_every_field_as_it_is_named():
         **store.fields,
     )
     assert problem.capacity_kwh == store.capacity_kwh
+
+
+@pytest.fixture(scope="module")
+def fortnight() -> dict:
+    """A commuter's two weeks with sun, a daily price wave, and no feed-in above import."""
+    index = pd.date_range("2025-01-06", periods=14 * 288, freq="5min", tz="UTC")
+    plan = (Trip(depart_hour=22.0, away_hours=9.0, energy_kwh=8.0),)
+    week = WeeklyPattern(timezone="UTC", days=((plan,),) * 7, depart_spread_hours=0.5)
+    hour = np.arange(len(index)) / 12 % 24
+    buy = 25.0 + 15.0 * np.sin(hour / 12 * np.pi)
+    return {
+        "usage": usage_from_pattern(week, CAR, index=index, seed=1),
+        "load_kwh": np.full(len(index), 0.05),
+        "solar_kwh": np.where((hour > 0) & (hour < 7), 0.3, 0.0),
+        "import_c_per_kwh": buy,
+        "feed_in_c_per_kwh": 0.3 * buy,
+    }
+
+
+def exact_bill(fortnight: dict, device: Charger | Bidirectional) -> float:
+    series = {name: values for name, values in fortnight.items() if name != "usage"}
+    store = car_storage(fortnight["usage"], CAR, device, HABITS)
+    result = dispatch_perfect_foresight(
+        StorageProblem(**series, interval_hours=5 / 60, initial_energy_kwh=20.0, **store.fields)
+    )
+    assert result.violations.energy_short_kwh == 0.0
+    assert result.violations.unserved_kwh == 0.0
+    return float(result.bill_aud)
+
+
+def test_exact_dispatch_of_the_car_costs_no_more_than_smart_charging(fortnight):
+    surplus = (fortnight["solar_kwh"] - fortnight["load_kwh"]).clip(min=0.0)
+    prices = {k: fortnight[k] for k in ("import_c_per_kwh", "feed_in_c_per_kwh")}
+    charged = charge_smart(
+        fortnight["usage"],
+        CAR,
+        Charger(),
+        HABITS,
+        initial_kwh=25.0,
+        surplus_kwh=surplus,
+        **prices,
+    )
+    assert charged.shortfall_kwh.sum() == 0.0
+    net = fortnight["load_kwh"] - fortnight["solar_kwh"] + charged.charge_kwh
+    cost = np.where(net > 0.0, prices["import_c_per_kwh"], prices["feed_in_c_per_kwh"]) * net
+    assert exact_bill(fortnight, Charger()) <= cost.sum() / 100.0 + 1e-6
+
+
+def test_feeding_the_house_and_then_the_grid_too_never_costs_more(fortnight):
+    charge_only = exact_bill(fortnight, Charger(efficiency=0.92))
+    house = exact_bill(fortnight, Bidirectional(minimum_soc_fraction=0.0))
+    grid = exact_bill(fortnight, Bidirectional(minimum_soc_fraction=0.0, export=True))
+    assert grid < house < charge_only
 
 
 def test_a_car_that_cannot_feed_a_house_is_refused_even_in_thought():
