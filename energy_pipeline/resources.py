@@ -52,8 +52,8 @@ class HomeResource(dg.ConfigurableResource):
 class WarehouseResource(DuckDBResource):
     """The DuckDB warehouse. Connections wait for their turn and always close, errors included.
 
-    `database` is its path; empty, the one of the settings. `dagster_duckdb` leaves a connection open when the block raises, and
-    fails where another process has the file: hence our own opening.
+    `database` is its path; empty, the one of the settings. `dagster_duckdb` leaves a connection
+    open when the block raises, and fails where another process has the file: hence our own.
     """
 
     database: str = ""

@@ -19,10 +19,14 @@ from energy_pipeline.warehouse import read, write
 PRICES = dg.AssetKey(["raw", "amber_prices"])
 USAGE = dg.AssetKey(["raw", "amber_usage"])
 
+DAYS_PER_RUN = 28
+"""Days of one run. Requests are of seven days, each stored by itself: a longer run loses nothing
+and saves the start of a process (a year of history in 14 runs rather than 53)."""
+
 raw_asset = functools.partial(
     dg.asset,
     partitions_def=nem_day,
-    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=MAX_DAYS_PER_REQUEST),
+    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=DAYS_PER_RUN),
     kinds={"python", "duckdb"},
     owners=["team:household"],
 )

@@ -58,15 +58,21 @@ def window(
 
 
 def asked_days(
-    db: duckdb.DuckDBPyConnection, sources: tuple[str, ...], *, start: datetime, end: datetime
+    db: duckdb.DuckDBPyConnection,
+    sources: tuple[str, ...],
+    *,
+    start: datetime,
+    end: datetime,
+    fetched_after: datetime | None = None,
 ) -> set[date]:
     """Return the NEM days within the window that one of the sources has been asked for."""
     rows = db.execute(
         """
         SELECT DISTINCT window_start, window_end FROM raw.ingest_log
         WHERE source = ANY($sources) AND window_end > $start AND window_start < $end
+          AND ($after IS NULL OR fetched_at > $after)
         """,
-        {"sources": list(sources), "start": start, "end": end},
+        {"sources": list(sources), "start": start, "end": end, "after": fetched_after},
     ).fetchall()
     days: set[date] = set()
     for first, after in rows:
