@@ -171,10 +171,7 @@ def snapshot() -> Snapshot | NoData:
         key = _file_key(path)
         if key is None:
             _cached = None
-            return NoData(
-                NoDataKind.MISSING,
-                "No data yet. The first price comes a few minutes after the first start.",
-            )
+            return NoData(NoDataKind.MISSING, _FIRST_START)
         if _cached is not None and _cached[:2] == (path, key):
             return _cached[2]
         loaded = _load(path)
@@ -190,11 +187,16 @@ def _file_key(path: Path) -> FileKey | None:
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
+_FIRST_START = "No data yet. The first price comes a few minutes after the first start."
+
+
 def _load(path: Path) -> Snapshot | NoData:
     try:
         with duckdb.connect(path, read_only=True, config={"threads": 1}) as db:
             found = db.execute("SELECT schema_version FROM site").fetchall()
-            schema_version = found[0][0] if found else None
+            if not found:
+                return _no_site_yet(db)
+            schema_version = found[0][0]
             if schema_version == LIVE_SCHEMA_VERSION:
                 return _read(db)
     except (duckdb.CatalogException, duckdb.BinderException):
@@ -210,13 +212,20 @@ def _load(path: Path) -> Snapshot | NoData:
         return NoData(
             NoDataKind.UNREADABLE, "The data file holds values that make no sense. See the log."
         )
-    if schema_version is None:
-        return NoData(NoDataKind.UNREADABLE, "The data file is empty.")
     if schema_version > LIVE_SCHEMA_VERSION:
         return NoData(
             NoDataKind.NEWER, "The data is from a newer version. Restart or update this screen."
         )
     return NoData(NoDataKind.OLDER, "The data is from an older version. Wait for its next update.")
+
+
+def _no_site_yet(db: duckdb.DuckDBPyConnection) -> NoData:
+    """Before the supplier has named the site, the states alone can say what is the matter."""
+    told = db.execute(
+        "SELECT message FROM states WHERE message IS NOT NULL"
+        " ORDER BY state <> 'key_rejected', state <> 'down', source"
+    ).fetchone()
+    return NoData(NoDataKind.MISSING, told[0] if told else _FIRST_START)
 
 
 def _read(db: duckdb.DuckDBPyConnection) -> Snapshot:
@@ -266,20 +275,17 @@ def _read(db: duckdb.DuckDBPyConnection) -> Snapshot:
             " FROM prices"
         )
     ]
-    bands = next(
-        (
-            PriceBands(
-                cheap_below_c_per_kwh=row[0],
-                expensive_above_c_per_kwh=row[1],
-                spike_above_c_per_kwh=row[2],
-            )
-            for row in rows(
-                "SELECT cheap_below_c_per_kwh, expensive_above_c_per_kwh, spike_above_c_per_kwh"
-                " FROM price_bands"
-            )
-        ),
-        None,
-    )
+    bands = None
+    for row in rows(
+        "SELECT cheap_below_c_per_kwh, expensive_above_c_per_kwh, spike_above_c_per_kwh,"
+        " to_end - from_start >= INTERVAL 1 DAY FROM price_bands"
+    ):
+        # Less than a day of prices is no distribution of its own to call a price cheap by.
+        bands = PriceBands(
+            cheap_below_c_per_kwh=row[0] if row[3] else None,
+            expensive_above_c_per_kwh=row[1] if row[3] else None,
+            spike_above_c_per_kwh=row[2],
+        )
     spans = price_spans(prices)
     levels = price_levels(
         (

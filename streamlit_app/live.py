@@ -85,9 +85,9 @@ class Live:
 
     @property
     def troubles(self) -> tuple[SourceState, ...]:
-        """Sources that need attention, the gravest first."""
-        order = ("key_rejected", "down", "throttled", "stale")
-        ill = [state for state in self.snapshot.states if state.state in order]
+        """Sources with something to say, the gravest first; one that is well may have a remark."""
+        order = ("key_rejected", "down", "throttled", "stale", "ok")
+        ill = [s for s in self.snapshot.states if s.state in order and s.message]
         return tuple(sorted(ill, key=lambda state: (order.index(state.state), state.source)))
 
 

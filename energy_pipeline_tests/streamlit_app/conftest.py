@@ -289,7 +289,12 @@ def states() -> dict[str, dict[str, list[dict]] | bytes | None]:
             states=[state_row("amber", "down", message=SCRIPT * 3)],
         ),
         "empty": home(**nothing, price_bands=[], states=[]),
-        "no_site": home(**nothing, site=[], price_bands=[], states=[]),
+        "no_site": home(
+            **nothing,
+            site=[],
+            price_bands=[],
+            states=[state_row("amber", "key_rejected", message=REJECTED)],
+        ),
         "first_start": None,
         "half_written": b"DUCK" * 3000,
         "newer_schema": home(site=[home()["site"][0] | {"schema_version": 2}]),

@@ -104,6 +104,25 @@ def test_a_price_that_is_no_number_is_unknown(home, rows_of):
     assert now.price.import_c_per_kwh is None
 
 
+def test_less_than_a_day_of_prices_is_not_yet_a_distribution(home, rows_of):
+    bands = rows_of.home()["price_bands"][0]
+    home.publish(
+        rows_of.home(price_bands=[bands | {"from_start": rows_of.NOW - timedelta(hours=23)}])
+    )
+    seen = data.snapshot().bands
+    assert (seen.cheap_below_c_per_kwh, seen.expensive_above_c_per_kwh) == (None, None)
+    assert seen.spike_above_c_per_kwh == 100.0
+
+
+def test_before_the_site_is_known_the_gravest_state_speaks(home, rows_of):
+    states = [
+        rows_of.state_row("amber", "key_rejected", message="Amber rejected the key."),
+        rows_of.state_row("aemo", "down", message="AEMO does not answer."),
+    ]
+    home.publish(rows_of.home(site=[], states=states))
+    assert data.snapshot() == data.NoData(data.NoDataKind.MISSING, "Amber rejected the key.")
+
+
 SWAPPER = """
 import shutil, sys, time
 from pathlib import Path

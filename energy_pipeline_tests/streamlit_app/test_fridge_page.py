@@ -35,7 +35,7 @@ WITHOUT_PRICE = {
     "key_rejected": ("Waiting for the first price", "app.amber.com.au/developers"),
     "clock_wrong": ("The clock is wrong", "It says 14:06", "fetched at 17:06"),
     "empty": ("Waiting for the first price", "a few minutes after the first start"),
-    "no_site": ("The data cannot be shown", "empty"),
+    "no_site": ("Waiting for the first price", "app.amber.com.au/developers"),
     "first_start": ("Waiting for the first price", "No data yet"),
     "half_written": ("The data cannot be shown", "cannot be read"),
     "newer_schema": ("The data cannot be shown", "newer version"),

@@ -241,9 +241,8 @@ def _no_price(seen: Live) -> str:
 
 
 def _cause(seen: Live) -> str:
-    told = [state.message for state in seen.troubles if state.message]
-    if told:
-        return told[0]
+    if seen.troubles:
+        return seen.troubles[0].message or ""
     silent = seen.now - seen.snapshot.site.published_at
     if silent > PIPELINE_SILENT_AFTER:
         local = seen.snapshot.local(seen.snapshot.site.published_at)
@@ -307,8 +306,9 @@ def _status(seen: Live) -> str:
         day = words.clock_and_day(local, seen.local_now)[len(words.clock(local)) :]
         updated = f"Updated {local:%H:%M:%S}{day}"
     shown = seen.troubles if seen.price.span is not None else seen.troubles[1:]
-    trouble = next((state.message for state in shown if state.message), None)
-    alarm = f' <span class="alarm">{html.escape(trouble)}</span>' if trouble else ""
+    alarm = "".join(
+        f' <span class="alarm">{html.escape(state.message or "")}</span>' for state in shown[:1]
+    )
     dot = "." if alarm else ""
     return f'<p class="quiet">{demo}{updated}{dot}{alarm}</p>'
 
