@@ -3,7 +3,7 @@
 The cost-to-go V is convex and piecewise linear in stored energy. One step back convolves it with
 the interval's cost, which for convex functions is a merge of sorted slopes, and cuts it to the
 bounds of the store. Where a piece of the interval lands is the energy level at which to charge or
-discharge along it: these levels are the whole optimal policy. See docs/model-dispatch.md, section 3.
+discharge along it: these levels are the whole optimal policy. See docs/model-dispatch.md, part 3.
 """
 
 from __future__ import annotations
@@ -16,102 +16,39 @@ from energy_pipeline.model.dispatch.interval import (
     HIGH,
     LOW,
     MAX_PIECES,
-    ROUNDING_KWH,
     X_HIGH,
-    cost_down_to,
+    Physics,
     pieces,
-    pool,
 )
-
-EDGE_KWH = 1e-9  # closer than this to a level is on it, for the marginal value only
-
-
-@compiled
-def merge(
-    edge,
-    slope,
-    head,
-    count,
-    new_edge,
-    new_slope,
-    new_head,
-    piece_kwh,
-    piece_slope,
-    first_piece,
-    last_piece,
-    shift_kwh,
-    levels,
-    t,
-):  # type: ignore[no-untyped-def]
-    """Convolve V with an interval (or a convex run of its pieces).
-
-    V has ``count`` segments from index ``head`` of edge and (ascending) slope. The result is
-    written from index ``new_head``, and to ``levels[t]`` where each piece begins.
-    Returns how many segments there are now.
-    """
-    source, stop, target = head, head + count, new_head
-    for k in range(first_piece, last_piece):
-        value = piece_slope[k]
-        while source < stop and slope[source] < value:
-            new_slope[target] = slope[source]
-            new_edge[target] = edge[source] + shift_kwh
-            source += 1
-            target += 1
-        begin_kwh = edge[source] + shift_kwh
-        levels[t, k] = begin_kwh
-        new_slope[target] = value
-        new_edge[target] = begin_kwh
-        target += 1
-        shift_kwh += piece_kwh[k]
-        if source < stop and slope[source] == value:  # one segment instead of two alike
-            source += 1
-    while source < stop:
-        new_slope[target] = slope[source]
-        new_edge[target] = edge[source] + shift_kwh
-        source += 1
-        target += 1
-    new_edge[target] = edge[stop] + shift_kwh
-    return target - new_head
-
-
-@compiled
-def trim(edge, head, count, low_kwh, high_kwh):  # type: ignore[no-untyped-def]
-    """Cut V to [low, high]; the first segment's index and how many segments are left."""
-    last = head + count
-    while head < last and edge[head + 1] <= low_kwh:
-        head += 1
-    while last > head and edge[last - 1] >= high_kwh:
-        last -= 1
-    edge[head] = max(edge[head], low_kwh)
-    edge[last] = max(min(edge[last], high_kwh), edge[head])
-    return head, last - head
-
-
-@compiled
-def leak_back(edge, slope, head, count, keep_fraction):  # type: ignore[no-untyped-def]
-    """Restate V of the energy after the leak as a function of the energy before it."""
-    if keep_fraction != 1.0:
-        before = 1.0 / keep_fraction
-        for j in range(head, head + count):
-            edge[j] *= before
-            slope[j] *= keep_fraction
-        edge[head + count] *= before
+from energy_pipeline.model.dispatch.piecewise import (
+    EDGE_KWH,
+    ROUNDING_KWH,
+    cost_down_to,
+    leak_back,
+    merge,
+    pool,
+    trim,
+)
+from energy_pipeline.model.dispatch.problem import FloatArray
 
 
 @compiled
 def levels_of(
-    table,
-    first,
-    levels,
-    end_edge,
-    end_slope,
-    physics,
-):  # type: ignore[no-untyped-def]
+    table: FloatArray,
+    first: int,
+    levels: FloatArray,
+    end_edge: FloatArray,
+    end_slope: FloatArray,
+    physics: Physics,
+) -> tuple[bool, FloatArray, FloatArray]:
     """Solve backwards: fill ``levels``, shape (n, MAX_PIECES), down to interval ``first``.
 
     ``end_edge`` (m + 1,) and ascending ``end_slope`` (m,) are the value function after the last
     interval. Intervals that are not convex enter by their lower convex envelope.
+    Returns whether there are none of those, and the edges and slopes of the value of the energy
+    that is in store in interval ``first`` after the leak.
     """
+    all_convex = True
     count = end_slope.size
     half = 512 + 2 * count  # two functions side by side: one is read, the other written
     edge, slope = np.empty(2 * half), np.empty(2 * half)
@@ -122,6 +59,7 @@ def levels_of(
     for t in range(table.shape[0] - 1, first - 1, -1):
         pieces_count, convex = pieces(piece_kwh, piece_slope, table, t, physics)
         if not convex:
+            all_convex = False
             pieces_count = pool(piece_kwh, piece_slope, pieces_count)
         if count + MAX_PIECES + 1 > half:
             wider_edge, wider_slope = np.empty(4 * half), np.empty(4 * half)
@@ -149,18 +87,19 @@ def levels_of(
         if t > first:
             leak_back(edge, slope, head, count, physics.keep_fraction)
             head, count = trim(edge, head, count, table[t - 1, LOW], table[t - 1, HIGH])
+    return all_convex, edge[head : head + count + 1], slope[head : head + count]
 
 
 @compiled
 def follow(
-    table,
-    levels,
-    initial_kwh,
-    physics,
-    stored_kwh,
-    right_slope,
-    left_slope,
-):  # type: ignore[no-untyped-def]
+    table: FloatArray,
+    levels: FloatArray,
+    initial_kwh: float,
+    physics: Physics,
+    stored_kwh: FloatArray,
+    right_slope: FloatArray,
+    left_slope: FloatArray,
+) -> float:
     """Walk forwards along the levels.
 
     Fills ``stored_kwh`` (n,) with the energy at the END of each interval, and the marginal cost
@@ -200,7 +139,15 @@ def follow(
 
 
 @compiled
-def water_values(table, stored_kwh, right_slope, left_slope, keep_fraction, end_right, end_left):  # type: ignore[no-untyped-def]
+def water_values(
+    table: FloatArray,
+    stored_kwh: FloatArray,
+    right_slope: FloatArray,
+    left_slope: FloatArray,
+    keep_fraction: float,
+    end_right: float,
+    end_left: float,
+) -> FloatArray:
     """Worth of one more kWh in store during each interval, shape (n,). [c/kWh]
 
     The slope of the merged function at the path: of the interval's own piece if one is marginal,

@@ -1,4 +1,4 @@
-"""The exact optimum with everything known in advance: the upper bound on what any strategy saves."""
+"""The exact optimum with everything known in advance: no strategy can save more."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from energy_pipeline.model.dispatch.convex import EDGE_KWH, follow, levels_of, water_values
+from energy_pipeline.model.dispatch.convex import follow, levels_of, water_values
 from energy_pipeline.model.dispatch.interval import (
     HIGH,
     LOW,
     MAX_PIECES,
     Site,
-    pool,
     site_of,
     table_of,
 )
 from energy_pipeline.model.dispatch.nonconvex import solve
+from energy_pipeline.model.dispatch.piecewise import EDGE_KWH, pool
 from energy_pipeline.model.dispatch.problem import FloatArray, StorageProblem
 from energy_pipeline.model.dispatch.settlement import DispatchResult, end_value_c, settle
 
 
-def _end_function(problem: StorageProblem, table: FloatArray) -> tuple[FloatArray, FloatArray]:
+def end_function(problem: StorageProblem, table: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Cost of what is left, on its allowed range: edges [kWh], shape (m + 1,), and slopes (m,)."""
     low_kwh, high_kwh = table[-1, LOW], table[-1, HIGH]
     edges, slopes = [low_kwh], []
@@ -33,7 +33,7 @@ def _end_function(problem: StorageProblem, table: FloatArray) -> tuple[FloatArra
     return np.array(edges), np.array(slopes)
 
 
-def _lower_hull(edge: FloatArray, slope: FloatArray) -> tuple[FloatArray, FloatArray]:
+def lower_hull(edge: FloatArray, slope: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The lower convex envelope of a piecewise-linear function."""
     lengths, hull_slope = np.diff(edge), slope.copy()
     kept = pool(lengths, hull_slope, slope.size)
@@ -102,11 +102,11 @@ def dispatch_perfect_foresight(
     site = site_of(problem)
     table = table_of(site)
     count = problem.intervals
-    end_edge, end_slope = _end_function(problem, table)
+    end_edge, end_slope = end_function(problem, table)
     physics = site.physics
     stored_kwh, right, left = np.empty(count), np.empty(count), np.empty(count)
     levels = np.empty((count, MAX_PIECES))
-    hull_edge, hull_slope = _lower_hull(end_edge, end_slope)
+    hull_edge, hull_slope = lower_hull(end_edge, end_slope)
     levels_of(table, 0, levels, hull_edge, hull_slope, physics)
     excess_c = follow(table, levels, site.initial_kwh, physics, stored_kwh, right, left)
     excess_c += _rise_to(end_edge, end_slope, stored_kwh[-1])

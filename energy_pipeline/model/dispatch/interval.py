@@ -1,7 +1,7 @@
 """One interval, compiled: what the store may do in it, what that costs at the meter, and in pieces.
 
 Every strategy goes through these functions, so all of them share one physics. Energies in kWh,
-prices in c/kWh, x is the change of stored energy. Equations: docs/model-dispatch.md, section 2.
+prices in c/kWh, x is the change of stored energy. Equations: docs/model-dispatch.md, part 2.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from energy_pipeline.model.dispatch.compiled import compiled, inlined
 from energy_pipeline.model.dispatch.problem import FloatArray, StorageProblem
 
 MAX_PIECES = 6  # five zones of the meter, one of them cut by x = 0
-ROUNDING_KWH = 1e-12
 
 # Columns of the table that the solvers read, one row per interval.
 COLUMNS = 11
@@ -98,21 +97,22 @@ def site_of(problem: StorageProblem) -> Site:
 
 
 @inlined
-def at(array, t):  # type: ignore[no-untyped-def]
+def at(array: FloatArray, t: int) -> float:
     """The value of interval t of an array that may hold one number for all of them."""
-    return array[t] if array.size > 1 else array[0]
+    value: float = array[t] if array.size > 1 else array[0]
+    return value
 
 
 @inlined
 def power_range(
-    net_kwh,
-    solar_kwh,
-    charge_kwh,
-    discharge_kwh,
-    import_cap_kwh,
-    export_cap_kwh,
-    physics,
-):  # type: ignore[no-untyped-def]
+    net_kwh: float,
+    solar_kwh: float,
+    charge_kwh: float,
+    discharge_kwh: float,
+    import_cap_kwh: float,
+    export_cap_kwh: float,
+    physics: Physics,
+) -> tuple[float, float]:
     """Most AC energy that may be charged and discharged: the store never breaks a grid limit."""
     charge = min(charge_kwh, max(import_cap_kwh - net_kwh, 0.0))
     if not physics.grid_charge:
@@ -126,21 +126,21 @@ def power_range(
 
 @inlined
 def tabulate(
-    table,
-    t,
-    load_kwh,
-    solar_kwh,
-    buy,
-    sell,
-    charge_kwh,
-    discharge_kwh,
-    import_cap_kwh,
-    export_cap_kwh,
-    low_kwh,
-    high_kwh,
-    drain_kwh,
-    physics,
-):  # type: ignore[no-untyped-def]
+    table: FloatArray,
+    t: int,
+    load_kwh: float,
+    solar_kwh: float,
+    buy: float,
+    sell: float,
+    charge_kwh: float,
+    discharge_kwh: float,
+    import_cap_kwh: float,
+    export_cap_kwh: float,
+    low_kwh: float,
+    high_kwh: float,
+    drain_kwh: float,
+    physics: Physics,
+) -> None:
     """Fill one row of the table that the solvers read."""
     net_kwh = load_kwh - solar_kwh
     charge, discharge = power_range(
@@ -166,7 +166,7 @@ def tabulate(
 
 
 @compiled
-def relax(table, initial_kwh, keep_fraction):  # type: ignore[no-untyped-def]
+def relax(table: FloatArray, initial_kwh: float, keep_fraction: float) -> None:
     """Make every bound reachable, moving it by the least amount, in place.
 
     The fullest and the emptiest trajectory bound all others from above and below, so a bound
@@ -187,7 +187,7 @@ def relax(table, initial_kwh, keep_fraction):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def tighten(table, keep_fraction):  # type: ignore[no-untyped-def]
+def tighten(table: FloatArray, keep_fraction: float) -> None:
     """Narrow the bounds, in place, to energies from which all later bounds can still be kept.
 
     A strategy that stays inside keeps every bound, and may do what it likes within.
@@ -203,7 +203,7 @@ def tighten(table, keep_fraction):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def table_of(site):  # type: ignore[no-untyped-def]
+def table_of(site: Site) -> FloatArray:
     """All intervals of the site as a table with reachable bounds, shape (n, COLUMNS)."""
     count = site.load_kwh.size
     table = np.empty((count, COLUMNS))
@@ -232,7 +232,14 @@ def table_of(site):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def meter_cost(metered_kwh, buy, sell, import_cap_kwh, export_cap_kwh, penalty):  # type: ignore[no-untyped-def]
+def meter_cost(
+    metered_kwh: float,
+    buy: float,
+    sell: float,
+    import_cap_kwh: float,
+    export_cap_kwh: float,
+    penalty: float,
+) -> float:
     """Cost of metered energy (import positive), beyond a limit at the penalty on top. [c]"""
     if metered_kwh >= 0.0:
         over_kwh = max(metered_kwh - import_cap_kwh, 0.0)
@@ -242,7 +249,16 @@ def meter_cost(metered_kwh, buy, sell, import_cap_kwh, export_cap_kwh, penalty):
 
 
 @compiled
-def metered(net_kwh, solar_kwh, buy, sell, import_cap_kwh, export_cap_kwh, penalty, curtail):  # type: ignore[no-untyped-def]
+def metered(
+    net_kwh: float,
+    solar_kwh: float,
+    buy: float,
+    sell: float,
+    import_cap_kwh: float,
+    export_cap_kwh: float,
+    penalty: float,
+    curtail: int,
+) -> float:
     """The cheapest metered energy for a net demand: net plus the best curtailment.
 
     The cost is piecewise linear in the curtailment, so the best is at an end or at a kink;
@@ -265,7 +281,9 @@ def metered(net_kwh, solar_kwh, buy, sell, import_cap_kwh, export_cap_kwh, penal
 
 
 @compiled
-def pieces(length, slope, table, t, physics):  # type: ignore[no-untyped-def]
+def pieces(
+    length: FloatArray, slope: FloatArray, table: FloatArray, t: int, physics: Physics
+) -> tuple[int, bool]:
     """Cut the cost F(x) of interval t into straight pieces, from X_HIGH down to X_LOW.
 
     ``length`` [kWh] and ``slope`` [c/kWh], shape (MAX_PIECES,), are filled with what each piece
@@ -342,32 +360,3 @@ def pieces(length, slope, table, t, physics):  # type: ignore[no-untyped-def]
             count += 1
             x = stop
     return count, convex
-
-
-@compiled
-def pool(length, slope, count):  # type: ignore[no-untyped-def]
-    """Replace the pieces by their lower convex envelope (pooling adjacent violators); the count."""
-    kept = 0
-    for k in range(count):
-        run_kwh, run_slope = length[k], slope[k]
-        while kept > 0 and slope[kept - 1] > run_slope:
-            kept -= 1
-            total_kwh = length[kept] + run_kwh
-            run_slope = (slope[kept] * length[kept] + run_slope * run_kwh) / total_kwh
-            run_kwh = total_kwh
-        length[kept], slope[kept] = run_kwh, run_slope
-        kept += 1
-    return kept
-
-
-@compiled
-def cost_down_to(length, slope, count, down_kwh):  # type: ignore[no-untyped-def]
-    """F(x_high - down_kwh) - F(x_high), by the pieces. [c]"""
-    total_c = 0.0
-    for k in range(count):
-        step_kwh = min(length[k], down_kwh)
-        if step_kwh <= 0.0:
-            break
-        total_c += slope[k] * step_kwh
-        down_kwh -= step_kwh
-    return total_c

@@ -4,7 +4,7 @@ The same recursion as in ``convex``, with V any continuous piecewise-linear func
 interval's cost are cut into convex runs; each pair of runs is merged by slopes, and the lowest of
 the results is kept. While V and the interval are convex this is the merge of ``convex`` itself.
 Value functions are kept at check-points and recomputed block by block on the way forward.
-See docs/model-dispatch.md, section 4.
+See docs/model-dispatch.md, part 4.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from energy_pipeline.model.dispatch.compiled import compiled
-from energy_pipeline.model.dispatch.convex import follow, leak_back, merge, trim
+from energy_pipeline.model.dispatch.convex import follow
 from energy_pipeline.model.dispatch.interval import (
     BUY,
     DRAIN,
@@ -21,157 +21,42 @@ from energy_pipeline.model.dispatch.interval import (
     IMPORT_CAP,
     LOW,
     MAX_PIECES,
-    ROUNDING_KWH,
     SELL,
     X_HIGH,
+    Physics,
     meter_cost,
     pieces,
 )
+from energy_pipeline.model.dispatch.piecewise import (
+    ROUNDING_KWH,
+    SAME_C,
+    grown,
+    join,
+    keep_lowest,
+    leak_back,
+    merge,
+    rise,
+    run_end,
+    trim,
+)
+from energy_pipeline.model.dispatch.problem import BoolArray, FloatArray, IntArray
 from energy_pipeline.model.dispatch.settlement import settle_interval
 
 BLOCK = 256  # intervals between check-points
 MOST_KEPT = 4_000_000  # points of value functions kept at once, 64 MB; the rest is recomputed
-SAME_C = 1e-10  # values closer than this are equal
 
 
 @compiled
-def grown(array, size):  # type: ignore[no-untyped-def]
-    """The array with room for ``size``: itself, or a copy twice as large as needed."""
-    if array.size >= size:
-        return array
-    bigger = np.empty(2 * size)
-    bigger[: array.size] = array
-    return bigger
-
-
-@compiled
-def run_end(slope, start, stop):  # type: ignore[no-untyped-def]
-    """Index after the ascending run of slopes that begins at ``start``."""
-    j = start + 1
-    while j < stop and slope[j] >= slope[j - 1]:
-        j += 1
-    return min(j, stop)
-
-
-@compiled
-def rise(edge, slope, start, stop, to_kwh):  # type: ignore[no-untyped-def]
-    """Change of value along the segments start..stop, as far as ``to_kwh``. [c]"""
-    total_c = 0.0
-    for j in range(start, stop):
-        if edge[j] >= to_kwh:
-            break
-        total_c += slope[j] * (min(edge[j + 1], to_kwh) - edge[j])
-    return total_c
-
-
-@compiled
-def emit(edge, slope, count, value, to_kwh):  # type: ignore[no-untyped-def]
-    """Lengthen a function to ``to_kwh`` along one slope; its segment count."""
-    if to_kwh - edge[count] <= ROUNDING_KWH:
-        return count
-    if count > 0 and slope[count - 1] == value:
-        edge[count] = to_kwh
-        return count
-    slope[count] = value
-    edge[count + 1] = to_kwh
-    return count + 1
-
-
-@compiled
-def keep_lowest(edge, slope, count, end_c, other_edge, other_slope, other_count, other_c):  # type: ignore[no-untyped-def]
-    """Lower envelope of a function and another that begins, and ends, not before it.
-
-    ``end_c`` is the function's value at its end, ``other_c`` the other's at its start.
-    Returns the envelope's edges, slopes, count and value at its end. Only the overlap is visited.
-    """
-    start_kwh = other_edge[0]
-    first = count
-    here_c = end_c
-    while first > 0 and edge[first] > start_kwh:
-        first -= 1
-        here_c -= slope[first] * (edge[first + 1] - edge[first])
-    tail = count - first
-    tail_edge, tail_slope = edge[first : count + 1].copy(), slope[first:count].copy()
-    need = first + 2 * (tail + other_count) + 4
-    edge, slope = grown(edge, need), grown(slope, need)
-    count = first
-    here_kwh = min(max(start_kwh, tail_edge[0]), tail_edge[tail])
-    a = b = 0
-    if tail > 0:
-        here_c += tail_slope[0] * (here_kwh - tail_edge[0])
-        count = emit(edge, slope, count, tail_slope[0], here_kwh)
-    on_other = here_c - other_c > SAME_C
-    while a < tail and b < other_count:
-        next_kwh = min(tail_edge[a + 1], other_edge[b + 1])
-        step_kwh = max(next_kwh - here_kwh, 0.0)
-        next_c = here_c + tail_slope[a] * step_kwh
-        other_next_c = other_c + other_slope[b] * step_kwh
-        above_c, next_above_c = here_c - other_c, next_c - other_next_c
-        if on_other:
-            above_c, next_above_c = -above_c, -next_above_c
-        if next_above_c > SAME_C:
-            share = min(max(-above_c / (next_above_c - above_c), 0.0), 1.0)
-            cross_kwh = here_kwh + share * step_kwh
-            value = other_slope[b] if on_other else tail_slope[a]
-            count = emit(edge, slope, count, value, cross_kwh)
-            on_other = not on_other
-        value = other_slope[b] if on_other else tail_slope[a]
-        count = emit(edge, slope, count, value, next_kwh)
-        here_kwh, here_c, other_c = next_kwh, next_c, other_next_c
-        if tail_edge[a + 1] <= next_kwh:
-            a += 1
-        if other_edge[b + 1] <= next_kwh:
-            b += 1
-    end_c = other_c if b < other_count or on_other else here_c
-    for j in range(b, other_count):
-        count = emit(edge, slope, count, other_slope[j], other_edge[j + 1])
-        end_c += other_slope[j] * (other_edge[j + 1] - max(here_kwh, other_edge[j]))
-    return edge, slope, count, end_c
-
-
-@compiled
-def join(edge, slope, count, end_c, other_edge, other_slope, other_count, other_c):  # type: ignore[no-untyped-def]
-    """As `keep_lowest`, where the other is the better one from some point on, and only there.
-
-    So it is for V's convex runs in turn, each convolved with one convex function: the best move
-    grows with the energy (Monge). The point is sought from the end backwards, so that every
-    segment is dropped at most once. The arrays must have room for both; returns count and value.
-    """
-    here_kwh, here_c = edge[count], end_c
-    b = 0
-    while b < other_count - 1 and other_edge[b + 1] <= here_kwh:
-        other_c += other_slope[b] * (other_edge[b + 1] - other_edge[b])
-        b += 1
-    if other_count > 0:
-        other_c += other_slope[b] * max(here_kwh - other_edge[b], 0.0)
-    while count > 0 and b >= 0 and here_c - other_c > SAME_C:
-        back_kwh = max(edge[count - 1], other_edge[b])
-        step_kwh = max(here_kwh - back_kwh, 0.0)
-        back_c = here_c - slope[count - 1] * step_kwh
-        other_back_c = other_c - other_slope[b] * step_kwh
-        if back_c - other_back_c <= SAME_C:
-            above_c, back_above_c = here_c - other_c, min(back_c - other_back_c, 0.0)
-            share = above_c / (above_c - back_above_c)
-            here_kwh -= share * step_kwh
-            other_c -= share * step_kwh * other_slope[b]
-            break
-        here_kwh, here_c, other_c = back_kwh, back_c, other_back_c
-        if edge[count - 1] >= back_kwh:
-            count -= 1
-        elif other_edge[b] >= back_kwh:
-            b -= 1
-    b = max(b, 0)
-    edge[count] = here_kwh
-    if count > 0 and here_kwh - edge[count - 1] <= ROUNDING_KWH:
-        count -= 1
-    for j in range(b, other_count):
-        other_c += other_slope[j] * max(other_edge[j + 1] - max(here_kwh, other_edge[j]), 0.0)
-        count = emit(edge, slope, count, other_slope[j], other_edge[j + 1])
-    return count, other_c
-
-
-@compiled
-def convolve(edge, slope, head, count, piece_kwh, piece_slope, pieces_count, shift_kwh):  # type: ignore[no-untyped-def]
+def convolve(
+    edge: FloatArray,
+    slope: FloatArray,
+    head: int,
+    count: int,
+    piece_kwh: FloatArray,
+    piece_slope: FloatArray,
+    pieces_count: int,
+    shift_kwh: float,
+) -> tuple[FloatArray, FloatArray, int]:
     """Convolve V with an interval, neither of them convex; new edges, slopes and count."""
     stop = head + count
     size = (MAX_PIECES + 2) * (count + 2)  # each of V's runs may gain every piece
@@ -236,16 +121,16 @@ def convolve(edge, slope, head, count, piece_kwh, piece_slope, pieces_count, shi
 
 @compiled
 def backward(
-    table,
-    first,
-    stop,
-    edge,
-    slope,
-    physics,
-    levels,
-    by_levels,
-    room,
-):  # type: ignore[no-untyped-def]
+    table: FloatArray,
+    first: int,
+    stop: int,
+    edge: FloatArray,
+    slope: FloatArray,
+    physics: Physics,
+    levels: FloatArray,
+    by_levels: BoolArray,
+    room: float,
+) -> tuple[FloatArray, FloatArray, IntArray, IntArray, FloatArray, FloatArray, float]:
     """Recurse from V after interval stop - 1 down to V before interval ``first``.
 
     Fills ``levels`` and ``by_levels`` (whether the levels hold the policy of an interval). Returns
@@ -328,7 +213,17 @@ def backward(
 
 
 @compiled
-def best_move(kept_kwh, table, t, edge, slope, count, piece_kwh, piece_slope, pieces_count):  # type: ignore[no-untyped-def]
+def best_move(
+    kept_kwh: float,
+    table: FloatArray,
+    t: int,
+    edge: FloatArray,
+    slope: FloatArray,
+    count: int,
+    piece_kwh: FloatArray,
+    piece_slope: FloatArray,
+    pieces_count: int,
+) -> tuple[float, float, float]:
     """The cheapest change of stored energy in an interval, given V (edge, slope) after it.
 
     ``kept_kwh`` is in store after the leak. Both costs are piecewise linear, so the best is at a
@@ -386,16 +281,16 @@ def best_move(kept_kwh, table, t, edge, slope, count, piece_kwh, piece_slope, pi
 
 @compiled
 def solve(
-    table,
-    initial_kwh,
-    end_edge,
-    end_slope,
-    physics,
-    stored_kwh,
-    right_slope,
-    left_slope,
-):  # type: ignore[no-untyped-def]
-    """Fill the optimal path and its marginal costs; the optimum, less V at the end's left edge. [c]"""
+    table: FloatArray,
+    initial_kwh: float,
+    end_edge: FloatArray,
+    end_slope: FloatArray,
+    physics: Physics,
+    stored_kwh: FloatArray,
+    right_slope: FloatArray,
+    left_slope: FloatArray,
+) -> float:
+    """Fill the best path and its marginal costs; its cost, less V at the end's left edge. [c]"""
     count = table.shape[0]
     levels = np.empty((count, MAX_PIECES))
     by_levels = np.zeros(count, np.bool_)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 _SERIES = ("load_kwh", "solar_kwh", "import_c_per_kwh", "feed_in_c_per_kwh")
 _PER_INTERVAL = (
@@ -242,12 +244,13 @@ class StorageProblem:
             lowest = getattr(self, name).min()
             if lowest < 0.0:
                 raise ValueError(f"{name} must be >= 0, got {lowest}")
-        highest = np.max(self.max_energy_kwh)
+        low_kwh, high_kwh = np.asarray(self.min_energy_kwh), np.asarray(self.max_energy_kwh)
+        highest = high_kwh.max()
         if highest > self.capacity_kwh:
             raise ValueError(
                 f"max_energy_kwh must be <= capacity_kwh ({self.capacity_kwh}), got {highest}"
             )
-        above = np.max(np.subtract(self.min_energy_kwh, self.max_energy_kwh))
+        above = (low_kwh - high_kwh).max()
         if above > 0.0:
             raise ValueError(
                 f"min_energy_kwh must be <= max_energy_kwh, got {above} kWh more in some interval"

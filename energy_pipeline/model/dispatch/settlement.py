@@ -15,10 +15,12 @@ from energy_pipeline.model.dispatch.interval import (
     NET,
     SELL,
     SOLAR,
+    Physics,
     Site,
     at,
     metered,
 )
+from energy_pipeline.model.dispatch.piecewise import ROUNDING_KWH
 from energy_pipeline.model.dispatch.problem import EndCondition, FloatArray, StorageProblem
 
 _ANY_KWH = 1e-9  # less than this is rounding, not a violation
@@ -94,7 +96,9 @@ class DispatchResult:
 
 
 @compiled
-def settle_interval(table, t, x, physics):  # type: ignore[no-untyped-def]
+def settle_interval(
+    table: FloatArray, t: int, x: float, physics: Physics
+) -> tuple[float, float, float, float]:
     """Charge, discharge, metered energy and curtailment for a change x of stored energy. [kWh]"""
     charge_kwh = max(x, 0.0) * (1.0 / physics.charge_efficiency)
     discharge_kwh = max(-x, 0.0) * physics.discharge_efficiency
@@ -113,7 +117,9 @@ def settle_interval(table, t, x, physics):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def settle_path(site, table, stored_kwh, flows):  # type: ignore[no-untyped-def]
+def settle_path(
+    site: Site, table: FloatArray, stored_kwh: FloatArray, flows: FloatArray
+) -> tuple[float, float, float, float, float, float, float]:
     """Fill ``flows`` (5, n): import, export, charge, discharge, curtailed; and add up.
 
     Returns the bill and the wear [c], and import over, export over, unserved, deepest energy
@@ -124,7 +130,7 @@ def settle_path(site, table, stored_kwh, flows):  # type: ignore[no-untyped-def]
     before_kwh = site.initial_kwh
     for t in range(stored_kwh.size):
         x = stored_kwh[t] + table[t, DRAIN] - site.physics.keep_fraction * before_kwh
-        if abs(x) < 1e-12:
+        if abs(x) < ROUNDING_KWH:
             x = 0.0
         charge_kwh, discharge_kwh, metered_kwh, curtailed_kwh = settle_interval(
             table, t, x, site.physics

@@ -1,7 +1,8 @@
 """The storage problem stated once more, as a mixed-integer programme for HiGHS.
 
 Written from the definition in `StorageProblem`, sharing nothing with the engine: binaries say which
-way the store and the meter flow. Bounds that cannot be met are missed least, in order of time, before money counts.
+way the store and the meter flow. Bounds that cannot be met are missed least, in order of time,
+before money counts.
 """
 
 from __future__ import annotations
