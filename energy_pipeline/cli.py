@@ -77,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(command=_doctor)
     prepare = commands.add_parser("prepare", help="create or migrate the stores (done by `up`)")
     prepare.set_defaults(command=_prepare)
+    settle = commands.add_parser("settle", help="close interrupted runs (done by `up`)")
+    settle.set_defaults(command=_settle)
     return parser
 
 
@@ -113,6 +115,15 @@ def _prepare(_: argparse.Namespace) -> int:
     from energy_pipeline.preparation import prepare_stores
 
     prepare_stores(load_settings(), say=console.print)
+    return 0
+
+
+def _settle(_: argparse.Namespace) -> int:
+    from energy_pipeline.home import prepare_dagster_home
+    from energy_pipeline.preparation import settle_runs
+
+    prepare_dagster_home(load_settings())
+    settle_runs(console.print)
     return 0
 
 

@@ -119,7 +119,7 @@ def _start(
 
     def settle() -> None:
         code_socket.unlink(missing_ok=True)
-        supervisor.start(Child("settle", [*energy, "prepare"], env, None, restarts=False))
+        supervisor.start(Child("settle", [*energy, "settle"], env, None, restarts=False))
 
     supervisor.start(Child("Dagster code server", code, env, logs / "code.log", on_restart=settle))
     daemon = [str(programs / "dagster-daemon"), "run", "-w", str(workspace)]

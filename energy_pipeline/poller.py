@@ -81,7 +81,7 @@ class LivePoller:
         self._clock = clock
         self._site: Site | None = None
         self._confirmed: datetime | None = None
-        self._written: tuple[datetime | None, str | None] = (None, None)
+        self._written: object = None
         self._newest: datetime | None = None
         self._price_due = self._power_due = clock()
         self._failures = 0
@@ -124,9 +124,11 @@ class LivePoller:
             kind, price = str(last["price_class"]), float(last["per_kwh"])
         message = _clock_message(answer.server_time, now)
         recovered = self.report.state != "ok" or self.report.message != message
-        if (started, kind) != self._written or recovered:
+        # Once per five minutes even if nothing changed: a half-hour price stays current by that.
+        told = (started, kind, price, interval_start(now))
+        if told != self._written or recovered:
             self._store(answer, site, now, message)
-            self._written = (started, kind)
+            self._written = told
         if kind == "locked":
             self._confirmed = started
         self._failures = 0

@@ -20,10 +20,7 @@ def prepare_stores(settings: Settings, say: Callable[[str], None]) -> None:
     The first live price is asked for here, so that the fridge shows it before Dagster is up.
     """
     prepare_dagster_home(settings)
-    with dg.DagsterInstance.get() as instance:
-        settled = settle_interrupted_runs(instance)
-    if settled:
-        say(f"{settled} interrupted runs were marked as failed")
+    settle_runs(say)
     with open_for_writing(settings.warehouse_path):
         pass
     if settings.has_amber:
@@ -36,3 +33,11 @@ def prepare_stores(settings: Settings, say: Callable[[str], None]) -> None:
             say(f"first price: {report.import_c_per_kwh:.1f} c/kWh ({report.price_class})")
         else:
             say(f"no first price yet: {report.message}")
+
+
+def settle_runs(say: Callable[[str], None]) -> None:
+    """Mark runs as failed that were interrupted; see `settle_interrupted_runs`."""
+    with dg.DagsterInstance.get() as instance:
+        settled = settle_interrupted_runs(instance)
+    if settled:
+        say(f"{settled} interrupted runs were marked as failed")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 STOP_SECONDS = 15.0
+TASK_STOP_SECONDS = 2.0
 LONGEST_RESTART_SECONDS = 30.0
 STABLE_SECONDS = 60.0
 LOG_BYTES = 5_000_000
@@ -68,12 +69,14 @@ class Supervisor:
         """Stop all children, last started first, and whatever they have started themselves."""
         for child in reversed(self._children):
             _signal_group(child, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_SECONDS
+        begun = time.monotonic()
         for child in reversed(self._children):
             if child.process is None:
                 continue
+            # A task may be cut short anywhere: what it stores, it stores whole.
+            patience = STOP_SECONDS if child.restarts else TASK_STOP_SECONDS
             with suppress(subprocess.TimeoutExpired):
-                child.process.wait(timeout=max(0.1, deadline - time.monotonic()))
+                child.process.wait(timeout=max(0.1, begun + patience - time.monotonic()))
             _kill_group(child)
             child.process.wait()
             child.process = None

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from energy_pipeline.assets import amber, core, powerpal, serving
+from energy_pipeline.checks.tables import STANDING_CHECKS
 from energy_pipeline.partitions import NEM_TIMEZONE, nem_date
 
 RANGE_START = "dagster/asset_partition_range_start"
@@ -20,7 +21,8 @@ RAW_AND_CORE = dg.AssetSelection.assets(
 
 intraday_job = dg.define_asset_job(
     "intraday",
-    selection=RAW_AND_CORE.without_checks() | dg.AssetSelection.assets(serving.LIVE),
+    selection=(RAW_AND_CORE | dg.AssetSelection.assets(serving.LIVE))
+    - dg.AssetSelection.checks(*STANDING_CHECKS),
     description="Yesterday and today once more: actual prices, new usage, the day so far.",
 )
 nightly_job = dg.define_asset_job(
