@@ -233,7 +233,8 @@ def _materialize(
         resources={"home": HomeResource(), "warehouse": WarehouseResource()},
         # The daemon must not start this run again: it belongs to this process.
         tags={**tags, PROCESS_TAG: str(os.getpid()), "dagster/max_retries": "0"},
-        run_config={"loggers": {"console": {"config": {"log_level": "WARNING"}}}},
+        # The terminal shows progress and what `energy.ingest` says; Dagster's log is in its UI.
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         raise_on_error=False,
     )
 

@@ -90,6 +90,7 @@ def _start(
     if settings.demo:
         port = settings.amber_base_url.split(":")[2].split("/")[0]
         demo = [sys.executable, "-m", "energy_pipeline.demo.server", "--port", port]
+        demo += ["--no-throttle"]  # a year of history in minutes, not in the quota's time
         supervisor.start(Child("demo suppliers", demo, env, logs / "demo.log"))
         _wait_for_port(int(port), stop)
     pages = [sys.executable, "-m", "streamlit", "run", str(PROJECT_ROOT / "streamlit_app/app.py")]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.logging import RichHandler
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -22,6 +24,8 @@ def show_progress(steps: Iterable[Progress], chunks: Sequence[Chunk], console: C
     """
     total = sum(chunk.day_count for chunk in chunks)
     failures: list[str] = []
+    spoken = RichHandler(console=console, show_path=False, show_level=False, markup=False)
+    logging.getLogger("energy").addHandler(spoken)
     bar = Bar(
         TextColumn("history"),
         BarColumn(),

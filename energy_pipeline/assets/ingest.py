@@ -1,5 +1,6 @@
 """What every raw asset does: ask window by window, count what came, retry only what may pass."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from energy_pipeline.sources.errors import (
 )
 from energy_pipeline.sources.parsed import Parsed
 from energy_pipeline.warehouse.errors import WarehouseBusy
+
+log = logging.getLogger("energy.ingest")
 
 MAX_RETRIES = 3
 FIRST_RETRY_SECONDS = 15.0
@@ -136,9 +139,15 @@ def _asked(
 
 
 def _wait(context: dg.AssetExecutionContext, seconds: float, tally: Tally) -> None:
-    context.log.info(f"the supplier's quota is used up: waiting {seconds:.0f} s for the next")
+    _say(context, f"the supplier's quota is used up: waiting {seconds:.0f} s for the next")
     tally.waited_seconds += seconds
     time.sleep(seconds)
+
+
+def _say(context: dg.AssetExecutionContext, sentence: str) -> None:
+    """Tell both who reads the run in Dagster and who waits at a terminal."""
+    context.log.warning(sentence)
+    log.warning(sentence)
 
 
 @contextmanager
@@ -152,7 +161,7 @@ def retried_if_transient(context: dg.AssetExecutionContext) -> Iterator[None]:
         if context.retry_number >= MAX_RETRIES:
             raise dg.Failure(f"given up after {MAX_RETRIES} retries: {exc}") from None
         wait = FIRST_RETRY_SECONDS * 2**context.retry_number
-        context.log.warning(f"{exc}; next attempt in {wait:.0f} s")
+        _say(context, f"{exc}; next attempt in {wait:.0f} s")
         raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=wait) from None
 
 

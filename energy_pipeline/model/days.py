@@ -1,6 +1,7 @@
 """A person's day: local midnight to local midnight, 276, 288 or 300 intervals.
 
-Sums run over what is known; the counts beside them say how much that is.
+Sums run over what is known; the counts beside them say how much that is. A sum that covers far
+fewer intervals than the day has usage for would mislead, and is unknown instead.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ SUMMED = (
     "export_earning_aud",
     "cost_aud",
 )
+LEAST_COVERED_FRACTION = 0.9
+"""A sum is given when it covers this share of the intervals with usage."""
 
 
 def local_midnight(day: date, timezone: ZoneInfo) -> datetime:
@@ -60,7 +63,8 @@ def summarise_days(
     Returns
     -------
     pd.DataFrame
-        Columns of `out.days` but site_id. A sum is NaN where nothing of it is known.
+        Columns of `out.days` but site_id. A sum is NaN where less of it is known than
+        LEAST_COVERED_FRACTION of the intervals with usage.
     """
     local = intervals.assign(local_date=intervals["interval_start"].dt.tz_convert(timezone).dt.date)
     local = local[local["local_date"].isin(days)]
@@ -73,6 +77,10 @@ def summarise_days(
     result = grouped[list(SUMMED)].sum(min_count=1)
     result["priced_count"] = grouped["import_c_per_kwh"].count()
     result["used_count"] = grouped["import_kwh"].count()
+    enough = grouped[list(SUMMED)].count().ge(
+        LEAST_COVERED_FRACTION * result["used_count"], axis=0
+    )
+    result[list(SUMMED)] = result[list(SUMMED)].where(enough)
     result["costed_count"] = grouped["cost_aud"].count()
     result["estimated_count"] = grouped["_unsettled"].sum()
     result["mean_import_c_per_kwh"] = grouped["import_c_per_kwh"].mean()
@@ -91,9 +99,8 @@ def _reason(day: dict[str, object], timezone: ZoneInfo, now: datetime) -> str | 
         for column, what in (("priced_count", "a price"), ("used_count", "usage"))
         if int(str(day[column])) < expected
     ]
-    whole = int(str(day["costed_count"])) == expected
-    if not missing and not whole:
-        missing = ["controlled load or export not known yet"]
+    if int(str(day["costed_count"])) < int(str(day["used_count"])):
+        missing.append("controlled load, export or their prices not known for all of it yet")
     if not missing:
         return None
     day_date = day["local_date"]

@@ -280,7 +280,13 @@ def _today_so_far(today: DayTotal | None, elapsed_count: int) -> str:
         mean = today.mean_import_c_per_kwh if today else None
         price = f", mean price {words.whole_cents(mean)} c" if mean is not None else ""
         return f"Today: no usage yet{price}"
-    cost = "cost unknown" if today.cost_aud is None else words.dollars(today.cost_aud)
+    if today.cost_aud is not None:
+        cost = words.dollars(today.cost_aud)
+    elif today.import_cost_aud is not None:
+        # Exports and controlled load are told a day late: what is known is not the whole bill.
+        cost = f"{words.dollars(today.import_cost_aud)} for import"
+    else:
+        cost = "cost unknown"
     used = "" if today.import_kwh is None else f", {words.energy(today.import_kwh)}"
     known = min(today.used_count / elapsed_count, 1.0) if elapsed_count else 1.0
     share = "" if known == 1.0 else f' <span class="quiet">({words.percent(known)} metered)</span>'
