@@ -16,7 +16,7 @@ from energy_pipeline.model.dispatch.interval import (
     table_of,
 )
 from energy_pipeline.model.dispatch.nonconvex import solve
-from energy_pipeline.model.dispatch.piecewise import EDGE_KWH, pool
+from energy_pipeline.model.dispatch.piecewise import pool, rise, slopes_beside
 from energy_pipeline.model.dispatch.problem import FloatArray, StorageProblem
 from energy_pipeline.model.dispatch.settlement import DispatchResult, end_value_c, settle
 
@@ -41,11 +41,6 @@ def lower_hull(edge: FloatArray, slope: FloatArray) -> tuple[FloatArray, FloatAr
     return hull_edge, hull_slope[:kept].copy()
 
 
-def _rise_to(edge: FloatArray, slope: FloatArray, to_kwh: float) -> float:
-    """Value of a piecewise-linear function at ``to_kwh``, above that at its left edge."""
-    return float(np.sum(slope * np.clip(to_kwh - edge[:-1], 0.0, np.diff(edge))))
-
-
 def _water_value(
     site: Site,
     table: FloatArray,
@@ -56,11 +51,9 @@ def _water_value(
     end_slope: FloatArray,
 ) -> FloatArray:
     """Worth of stored energy along the path, from its marginal costs. [c/kWh]"""
-    after = np.searchsorted(end_edge, stored_kwh[-1] + EDGE_KWH, side="right") - 1
-    before = np.searchsorted(end_edge, stored_kwh[-1] - EDGE_KWH, side="left") - 1
-    slopes = np.concatenate((end_slope, [np.nan, np.nan]))  # index -1 and m: no slope there
+    end_left, end_right = slopes_beside(end_edge, end_slope, stored_kwh[-1])
     return water_values(
-        table, stored_kwh, right, left, site.physics.keep_fraction, slopes[after], slopes[before]
+        table, stored_kwh, right, left, site.physics.keep_fraction, end_right, end_left
     )
 
 
@@ -79,6 +72,7 @@ def dispatch_perfect_foresight(
         n intervals.
     tolerance_fraction : float
         The gap that is left alone, as a fraction of the objective (or of 1 AUD, if that is more).
+        The water value is then that of the convex envelopes; with 0 it is exact as well.
 
     Returns
     -------
@@ -107,10 +101,11 @@ def dispatch_perfect_foresight(
     stored_kwh, right, left = np.empty(count), np.empty(count), np.empty(count)
     levels = np.empty((count, MAX_PIECES))
     hull_edge, hull_slope = lower_hull(end_edge, end_slope)
-    levels_of(table, 0, levels, hull_edge, hull_slope, physics)
+    all_convex, _, _ = levels_of(table, 0, levels, hull_edge, hull_slope, physics)
+    all_convex = all_convex and hull_slope.size == end_slope.size
     excess_c = follow(table, levels, site.initial_kwh, physics, stored_kwh, right, left)
-    excess_c += _rise_to(end_edge, end_slope, stored_kwh[-1])
-    excess_c -= _rise_to(hull_edge, hull_slope, stored_kwh[-1])
+    excess_c += rise(end_edge, end_slope, 0, end_slope.size, stored_kwh[-1])
+    excess_c -= rise(hull_edge, hull_slope, 0, hull_slope.size, stored_kwh[-1])
     result = settle(
         problem,
         site,
@@ -122,7 +117,8 @@ def dispatch_perfect_foresight(
         status="optimal: the convex recursion's schedule meets its lower bound",
         excess_c=excess_c,
     )
-    if excess_c <= tolerance_fraction * 100.0 * max(abs(result.objective_aud), 1.0):
+    allowed_c = tolerance_fraction * 100.0 * max(abs(result.objective_aud), 1.0)
+    if all_convex or excess_c < allowed_c:
         return result
     optimum_c = solve(
         table,

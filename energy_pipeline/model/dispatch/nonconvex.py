@@ -28,6 +28,7 @@ from energy_pipeline.model.dispatch.interval import (
     pieces,
 )
 from energy_pipeline.model.dispatch.piecewise import (
+    EDGE_KWH,
     ROUNDING_KWH,
     SAME_C,
     grown,
@@ -37,6 +38,7 @@ from energy_pipeline.model.dispatch.piecewise import (
     merge,
     rise,
     run_end,
+    slopes_beside,
     trim,
 )
 from energy_pipeline.model.dispatch.problem import BoolArray, FloatArray, IntArray
@@ -214,38 +216,31 @@ def backward(
 
 @compiled
 def best_move(
-    kept_kwh: float,
-    table: FloatArray,
-    t: int,
+    base_kwh: float,
+    x_high: float,
     edge: FloatArray,
     slope: FloatArray,
-    count: int,
     piece_kwh: FloatArray,
     piece_slope: FloatArray,
     pieces_count: int,
 ) -> tuple[float, float, float]:
     """The cheapest change of stored energy in an interval, given V (edge, slope) after it.
 
-    ``kept_kwh`` is in store after the leak. Both costs are piecewise linear, so the best is at a
-    kink of either: all are visited from the fullest down; of equals, the least movement.
+    ``base_kwh`` is what would be in store after no change. Both costs are piecewise linear, so the
+    best is at a kink of either: all are visited from the fullest down; of equals, the least change.
     Returns the change, and the marginal cost to the right and left (NaN at an end). [kWh, c/kWh]
     """
-    base_kwh = kept_kwh - table[t, DRAIN]
-    here_kwh = min(max(base_kwh + table[t, X_HIGH], edge[0]), edge[count])
-    k, left_in_piece = 0, 0.0
-    if pieces_count > 0:
-        left_in_piece = piece_kwh[0]
-        down_kwh = base_kwh + table[t, X_HIGH] - here_kwh
-        while down_kwh >= left_in_piece and k < pieces_count - 1:
-            down_kwh -= left_in_piece
-            k += 1
-            left_in_piece = piece_kwh[k]
-        left_in_piece -= min(max(down_kwh, 0.0), left_in_piece)
-    j = count - 1
+    here_kwh = min(max(base_kwh + x_high, edge[0]), edge[-1])
+    down_kwh = base_kwh + x_high - here_kwh
+    k = 0
+    while k < pieces_count - 1 and down_kwh >= piece_kwh[k]:
+        down_kwh -= piece_kwh[k]
+        k += 1
+    left_in_piece = max(piece_kwh[k] - max(down_kwh, 0.0), 0.0) if pieces_count > 0 else 0.0
+    j = slope.size - 1
     while j > 0 and edge[j] >= here_kwh:
         j -= 1
     best_x, best_c, cost_c = here_kwh - base_kwh, 0.0, 0.0
-    best_k, best_left, best_j = k, left_in_piece, j
     while k < pieces_count and j >= 0:
         step_kwh = min(left_in_piece, max(here_kwh - edge[j], 0.0))
         cost_c += (piece_slope[k] - slope[j]) * step_kwh
@@ -259,23 +254,14 @@ def best_move(
         x = here_kwh - base_kwh
         if cost_c < best_c - SAME_C or (cost_c <= best_c + SAME_C and abs(x) < abs(best_x)):
             best_x, best_c = x, min(cost_c, best_c)
-            best_k, best_left, best_j = k, left_in_piece, j
-    right = left = np.nan
-    if best_k < pieces_count:
-        right = piece_slope[best_k]
-        if best_left < piece_kwh[best_k]:
-            left = piece_slope[best_k]
-    if np.isnan(left) and best_k > 0:
-        left = piece_slope[best_k - 1]
-    at_kwh = base_kwh + best_x
-    j = best_j if best_j >= 0 else 0
-    while j < count - 1 and edge[j + 1] <= at_kwh + ROUNDING_KWH:
-        j += 1
-    if count > 0 and at_kwh < edge[count] - ROUNDING_KWH:
-        right = slope[j] if np.isnan(right) else min(right, slope[j])
-    if count > 0 and at_kwh > edge[0] + ROUNDING_KWH:
-        below = j if at_kwh > edge[j] + ROUNDING_KWH else j - 1
-        left = slope[below] if np.isnan(left) else max(left, slope[below])
+    left, right = slopes_beside(edge, slope, base_kwh + best_x)
+    start_kwh = x_high - best_x  # how far down the pieces
+    for k in range(pieces_count):
+        if -EDGE_KWH <= start_kwh < piece_kwh[k] - EDGE_KWH:
+            right = np.fmin(right, piece_slope[k])
+        if EDGE_KWH < start_kwh <= piece_kwh[k] + EDGE_KWH:
+            left = np.fmax(left, piece_slope[k])
+        start_kwh -= piece_kwh[k]
     return best_x, right, left
 
 
@@ -343,12 +329,10 @@ def solve(
             begin, size = begins[t - first], counts[t - first]
             kept_kwh = physics.keep_fraction * energy_kwh
             x, right_slope[t], left_slope[t] = best_move(
-                kept_kwh,
-                table,
-                t,
+                kept_kwh - table[t, DRAIN],
+                table[t, X_HIGH],
                 kept_edge[begin : begin + size + 1],
                 kept_slope[begin : begin + size],
-                size,
                 piece_kwh,
                 piece_slope,
                 pieces_count,

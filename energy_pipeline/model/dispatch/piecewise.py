@@ -122,12 +122,15 @@ def leak_back(
 
 
 @compiled
-def worth_at(edge: FloatArray, slope: FloatArray, kwh: float) -> float:
-    """Worth of one more kWh where V's edges and slopes are given; at V's end, of the last one."""
-    j = 0
-    while j < slope.size - 1 and edge[j + 1] <= kwh + EDGE_KWH:
-        j += 1
-    return -slope[j] if slope.size else np.nan
+def slopes_beside(edge: FloatArray, slope: FloatArray, kwh: float) -> tuple[float, float]:
+    """Slopes just left and just right of a point; NaN where the function has ended. [c/kWh]"""
+    left = right = np.nan
+    for j in range(slope.size):
+        if edge[j] < kwh - EDGE_KWH:
+            left = slope[j]
+        if edge[j] <= kwh + EDGE_KWH < edge[j + 1]:
+            right = slope[j]
+    return left, right
 
 
 @compiled

@@ -30,7 +30,7 @@ from energy_pipeline.model.dispatch.interval import (
     tighten,
 )
 from energy_pipeline.model.dispatch.nonconvex import solve
-from energy_pipeline.model.dispatch.piecewise import worth_at
+from energy_pipeline.model.dispatch.piecewise import slopes_beside
 from energy_pipeline.model.dispatch.problem import FloatArray, IntArray, StorageProblem
 from energy_pipeline.model.dispatch.settlement import DispatchResult, settle
 
@@ -202,7 +202,8 @@ def roll(
             free_edge[0], free_edge[1] = ahead[length - 1, LOW], ahead[length - 1, HIGH]
         all_convex, edge, slope = levels_of(ahead, 0, levels, hull[0], hull[1], physics)
         all_convex = all_convex and not (ends and end_slope.size > hull_slope.size)
-        worth = worth_at(edge, slope, physics.keep_fraction * energy_kwh)
+        left_c, right_c = slopes_beside(edge, slope, physics.keep_fraction * energy_kwh)
+        worth = -left_c if np.isnan(right_c) else -right_c
         steps = min(every, length)
         seen = steps if all_convex else length
         excess_c = follow(ahead[:seen], levels, energy_kwh, physics, path_kwh, right, left)

@@ -93,4 +93,5 @@ def random_problem(seed: int, *, most_intervals: int = 24) -> StorageProblem:
         grid_export=bool(rng.random() < 0.8),
         wear_c_per_kwh=maybe(0.3, lambda: float(rng.uniform(0.0, 8.0)), 0.0),
         end=_end(rng, capacity),
+        violation_c_per_kwh=5000.0,
     )
