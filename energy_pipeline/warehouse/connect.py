@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from energy_pipeline.warehouse.errors import WarehouseBusy, WarehouseDamaged
-from energy_pipeline.warehouse.migrate import migrate
+from energy_pipeline.warehouse.migrate import is_current, migrate
 
 BLOCK_SIZE = 16384
 """Bytes. 15 times fewer bytes written per 5-minute ingest than DuckDB's 262,144 (measured)."""
@@ -49,11 +49,12 @@ def open_for_reading(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse to read, beside other readers; see `open_for_writing`."""
     # A killed writer leaves a write-ahead log that only a writing connection may fold in.
-    if not path.exists() or path.with_name(path.name + ".wal").exists():
-        with open_for_writing(path, timeout_seconds=timeout_seconds) as db:
-            yield db
-        return
-    with _opened(path, fcntl.LOCK_SH, timeout_seconds, read_only=True) as db:
+    if path.exists() and not path.with_name(path.name + ".wal").exists():
+        with _opened(path, fcntl.LOCK_SH, timeout_seconds, read_only=True) as db:
+            if is_current(db):
+                yield db
+                return
+    with open_for_writing(path, timeout_seconds=timeout_seconds) as db:
         yield db
 
 
@@ -93,18 +94,17 @@ def _connect(path: Path, deadline: float, *, read_only: bool) -> duckdb.DuckDBPy
                 read_only=read_only,
                 config={"default_block_size": BLOCK_SIZE, "memory_limit": MEMORY_LIMIT},
             )
-        except duckdb.IOException as exc:
-            # A process that ignores our lock file, such as somebody's DuckDB shell.
-            if "lock" not in str(exc).lower():
-                raise WarehouseDamaged(f"{path} cannot be opened: {exc}") from exc
+        except duckdb.Error as exc:
+            # A process that ignores our lock file, such as somebody's DuckDB shell. The path is
+            # in the message too, hence the whole phrase.
+            if "could not set lock" not in str(exc).lower():
+                raise WarehouseDamaged(
+                    f"{path} cannot be opened: {exc} If it may be read and is damaged, restore a "
+                    "back-up, or move it away and fill a new one with `energy backfill`"
+                ) from exc
             if time.monotonic() > deadline:
                 raise WarehouseBusy(f"{path} is open in another program: {exc}") from exc
             time.sleep(10 * _POLL_SECONDS)
-        except duckdb.Error as exc:
-            raise WarehouseDamaged(
-                f"{path} cannot be opened: {exc}. Restore a back-up, or move the file away and "
-                "fill a new one with `energy backfill`"
-            ) from exc
         else:
             db.execute("SET TimeZone = 'UTC'")
             return db

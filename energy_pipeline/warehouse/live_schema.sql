@@ -59,6 +59,7 @@ CREATE TABLE days (                      -- the last 62 local days, today includ
     interval_count     INTEGER NOT NULL, -- 276, 288 or 300 of the whole day
     priced_count       INTEGER NOT NULL, -- intervals with a price
     used_count         INTEGER NOT NULL, -- intervals with usage
+    costed_count       INTEGER NOT NULL, -- intervals whose whole cost is known
     import_kwh         DOUBLE,           -- sums over known intervals; NULL where none is known
     export_kwh         DOUBLE,
     import_cost_aud    DOUBLE,           -- energy only, incl. GST, over intervals with price and usage

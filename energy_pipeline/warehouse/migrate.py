@@ -56,6 +56,11 @@ def migrate(
     return newest
 
 
+def is_current(db: duckdb.DuckDBPyConnection) -> bool:
+    """Return whether the tables are of the version this software works with."""
+    return schema_version(db) == max(_steps(_ROOM / "migrations"), default=1)
+
+
 def schema_version(db: duckdb.DuckDBPyConnection) -> int:
     """Return the version of the tables in this warehouse; 0 for an empty file."""
     known = db.execute(

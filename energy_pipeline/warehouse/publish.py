@@ -164,16 +164,16 @@ _LIVE_STATEMENTS = (
     WITH issued AS (
         SELECT channel_type, interval_start, duration_minutes, max(issued_at) AS issued_at,
                arg_max(coalesce(advanced_predicted, per_kwh), issued_at) AS per_kwh,
-               arg_max(advanced_low, issued_at, 1)[1] AS low,
-               arg_max(advanced_high, issued_at, 1)[1] AS high,
-               arg_max(spot_per_kwh, issued_at, 1)[1] AS spot,
-               arg_max(renewables, issued_at, 1)[1] AS renewables,
-               arg_max(spike_status, issued_at, 1)[1] AS spike_status,
-               arg_max(descriptor, issued_at, 1)[1] AS descriptor,
-               arg_max(demand_window, issued_at, 1)[1] AS demand_window
+               arg_max_null(advanced_low, issued_at) AS low,
+               arg_max_null(advanced_high, issued_at) AS high,
+               arg_max_null(spot_per_kwh, issued_at) AS spot,
+               arg_max_null(renewables, issued_at) AS renewables,
+               arg_max_null(spike_status, issued_at) AS spike_status,
+               arg_max_null(descriptor, issued_at) AS descriptor,
+               arg_max_null(demand_window, issued_at) AS demand_window
         FROM raw.amber_forecasts
         WHERE site_id = $site AND interval_start > $now - INTERVAL 30 MINUTE
-          AND issued_at > $now - INTERVAL 2 DAY
+          AND issued_at BETWEEN $now - INTERVAL 2 DAY AND $now
         GROUP BY ALL
     ), told AS (
         SELECT channel_type, interval_start, duration_minutes, price_class, per_kwh,
@@ -227,7 +227,8 @@ _LIVE_STATEMENTS = (
     """,
     """
     INSERT INTO {fresh}.days
-    SELECT local_date, interval_count, priced_count, used_count, import_kwh, export_kwh,
+    SELECT local_date, interval_count, priced_count, used_count, costed_count,
+           import_kwh, export_kwh,
            import_cost_aud, export_earning_aud, cost_aud, mean_import_c_per_kwh, reason
     FROM out.days
     WHERE site_id = $site AND local_date > CAST($now AT TIME ZONE $timezone AS DATE) - 62

@@ -20,7 +20,7 @@ class StoredSite:
     network: str | None
     interval_length: int | None
     channel_types: frozenset[str]
-    channel_identifiers: tuple[str, ...]
+    channel_identifiers: frozenset[str]
 
 
 def site(db: duckdb.DuckDBPyConnection, site_id: str | None = None) -> StoredSite | None:
@@ -41,7 +41,7 @@ def site(db: duckdb.DuckDBPyConnection, site_id: str | None = None) -> StoredSit
         network,
         length,
         frozenset(channel["type"] for channel in listed),
-        tuple(channel["identifier"] for channel in listed),
+        frozenset(channel["identifier"] for channel in listed),
     )
 
 

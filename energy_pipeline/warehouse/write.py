@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import duckdb
 import pandas as pd
@@ -79,7 +79,7 @@ def store_revisions(
     Parameters
     ----------
     rows : pd.DataFrame
-        Columns of the table, without `fetched_at` and without the constants.
+        Columns of the table, without `fetched_at` and without the constants; each key once.
     constants
         Columns that are the same in every row, such as site_id.
 
@@ -87,6 +87,11 @@ def store_revisions(
     -------
     int
         Number of rows added or changed.
+
+    Raises
+    ------
+    duckdb.Error
+        If a key stands twice among the rows; nothing of them is written then.
     """
     if rows.empty:
         return 0
@@ -151,7 +156,7 @@ def store_forecasts(
             INSERT INTO raw.amber_forecasts (site_id, issued_at, {columns})
             WITH known AS (
                 SELECT channel_type, interval_start, duration_minutes,
-                       {", ".join(f"arg_max({c}, issued_at, 1)[1] AS {c}" for c in values)}
+                       {", ".join(f"arg_max_null({c}, issued_at) AS {c}" for c in values)}
                 FROM raw.amber_forecasts
                 WHERE site_id = $site AND interval_start >= $first AND issued_at <= $now
                 GROUP BY ALL
@@ -261,17 +266,4 @@ def set_state(
             "success": now if state == "ok" else None,
             "message": message,
         },
-    )
-
-
-def delete_old_log(db: duckdb.DuckDBPyConnection, now: datetime, keep_days: int) -> None:
-    """Forget log rows of windows that have been asked again since, older than `keep_days`."""
-    db.execute(
-        """
-        DELETE FROM raw.ingest_log AS old WHERE fetched_at < $before AND EXISTS (
-            SELECT 1 FROM raw.ingest_log newer
-            WHERE newer.source = old.source AND newer.fetched_at > old.fetched_at
-              AND newer.window_start <= old.window_start AND newer.window_end >= old.window_end)
-        """,
-        {"before": now - timedelta(days=keep_days)},
     )
