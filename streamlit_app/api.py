@@ -317,6 +317,7 @@ def _total(day: DayTotal | None, elapsed_count: int) -> Total | None:
         elapsed_count=elapsed_count,
         priced_count=day.priced_count,
         used_count=day.used_count,
+        costed_count=day.costed_count,
         coverage_fraction=min(day.used_count / elapsed_count, 1.0) if elapsed_count else None,
         reason=day.reason,
     )

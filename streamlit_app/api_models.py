@@ -96,6 +96,7 @@ class Total(_Model):
     elapsed_count: int = Field(description="5-minute intervals that are over")
     priced_count: int
     used_count: int
+    costed_count: int = Field(description="Intervals that cost_aud covers")
     coverage_fraction: float | None = Field(description="used_count / elapsed_count, at most 1")
     reason: str | None = Field(description="why something is missing; null when complete")
 

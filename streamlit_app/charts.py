@@ -192,14 +192,16 @@ def monthly_cost_chart(months: Sequence[DayTotal]) -> "go.Figure":
                 "color": "#4FC3F7",
                 "pattern": {
                     "shape": [
-                        "/" if month.used_count < month.interval_count else "" for month in months
+                        "/" if month.costed_count < month.interval_count else "" for month in months
                     ],
                     "fillmode": "overlay",
                     "fgcolor": "#000000",
                 },
             },
-            customdata=[words.percent(month.used_count / month.interval_count) for month in months],
-            hovertemplate="%{x}: $%{y:.2f}<br>%{customdata} of intervals metered<extra></extra>",
+            customdata=[
+                words.percent(month.costed_count / month.interval_count) for month in months
+            ],
+            hovertemplate="%{x}: $%{y:.2f}<br>%{customdata} of intervals costed<extra></extra>",
         )
     )
     figure.update_layout(

@@ -346,8 +346,8 @@ def _finite(value: float | None) -> float | None:
 
 
 _DAY_COLUMNS = (
-    "SELECT local_date, interval_count, priced_count, used_count, import_kwh, export_kwh,"
-    " import_cost_aud, export_earning_aud, cost_aud, mean_import_c_per_kwh, reason"
+    "SELECT local_date, interval_count, priced_count, used_count, costed_count, import_kwh,"
+    " export_kwh, import_cost_aud, export_earning_aud, cost_aud, mean_import_c_per_kwh, reason"
 )
 
 
@@ -358,13 +358,14 @@ def _day_total(row: tuple) -> DayTotal:
         interval_count=row[1],
         priced_count=row[2],
         used_count=row[3],
-        import_kwh=row[4],
-        export_kwh=row[5],
-        import_cost_aud=row[6],
-        export_earning_aud=row[7],
-        cost_aud=row[8],
-        mean_import_c_per_kwh=row[9],
-        reason=row[10],
+        costed_count=row[4],
+        import_kwh=row[5],
+        export_kwh=row[6],
+        import_cost_aud=row[7],
+        export_earning_aud=row[8],
+        cost_aud=row[9],
+        mean_import_c_per_kwh=row[10],
+        reason=row[11],
     )
 
 

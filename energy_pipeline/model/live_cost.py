@@ -89,6 +89,7 @@ class DayTotal:
     interval_count: int  # 5-minute intervals of the whole days
     priced_count: int
     used_count: int
+    costed_count: int  # intervals that cost_aud covers
     import_kwh: float | None
     export_kwh: float | None
     import_cost_aud: float | None
@@ -116,6 +117,7 @@ def sum_days(days: Iterable[DayTotal]) -> DayTotal | None:
         interval_count=sum(day.interval_count for day in days),
         priced_count=sum(day.priced_count for day in days),
         used_count=sum(day.used_count for day in days),
+        costed_count=sum(day.costed_count for day in days if day.cost_aud is not None),
         import_kwh=_sum_known(day.import_kwh for day in days),
         export_kwh=_sum_known(day.export_kwh for day in days),
         import_cost_aud=_sum_known(day.import_cost_aud for day in days),

@@ -33,6 +33,7 @@ def day(n, **more):
         "interval_count": 288,
         "priced_count": 288,
         "used_count": 288,
+        "costed_count": 288,
         "import_kwh": 10.0,
         "export_kwh": None,
         "import_cost_aud": 2.0,

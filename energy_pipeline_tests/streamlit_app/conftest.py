@@ -143,6 +143,7 @@ def day_row(local_date: date, **more: Any) -> dict:
         "interval_count": 288,
         "priced_count": 288,
         "used_count": 288,
+        "costed_count": 288,
         "import_kwh": 15.0,
         "export_kwh": 2.0,
         "import_cost_aud": 4.5,
@@ -185,7 +186,7 @@ def write_history_file(path: Path, days: list[tuple[str, dict]]) -> None:
     with duckdb.connect(path) as db:
         db.execute(schema)
         for site_id, row in days:
-            full = row | {"site_id": site_id, "costed_count": 288, "estimated_count": 0}
+            full = row | {"site_id": site_id, "estimated_count": 0}
             names, marks = ", ".join(full), ", ".join("?" for _ in full)
             db.execute(f"INSERT INTO out.days ({names}) VALUES ({marks})", list(full.values()))
 

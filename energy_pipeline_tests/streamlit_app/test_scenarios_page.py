@@ -39,9 +39,9 @@ def test_the_baseline_is_named_and_every_cost_stands_beside_its_coverage(page, s
     rows = [row.split("\t") for row in page.inner_text("table").splitlines()]
     # 31, 29 of 30, 31 days at $4.40 and 15 kWh.
     assert rows[1:] == [
-        ["Oct 2026", "$136.40", "465.0 kWh", "62.0 kWh", "25.0 c/kWh", "100 %"],
-        ["Sep 2026", "$127.60", "435.0 kWh", "60.0 kWh", "25.0 c/kWh", "97 %"],
-        ["Aug 2026", "$136.40", "465.0 kWh", "62.0 kWh", "25.0 c/kWh", "100 %"],
+        ["Oct 2026", "$136.40", "100 %", "465.0 kWh", "100 %", "62.0 kWh", "25.0 c/kWh"],
+        ["Sep 2026", "$127.60", "97 %", "435.0 kWh", "97 %", "60.0 kWh", "25.0 c/kWh"],
+        ["Aug 2026", "$136.40", "100 %", "465.0 kWh", "100 %", "62.0 kWh", "25.0 c/kWh"],
     ]
     text = page.inner_text("body")
     assert "$400.40" in text  # 91 days

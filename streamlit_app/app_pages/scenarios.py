@@ -36,7 +36,10 @@ def show() -> None:
     st.write(BASELINE)
     _headline(history.days)
     st.plotly_chart(charts.monthly_cost_chart(months), config={"displayModeBar": False})
-    st.caption("A hatched month has gaps: its cost covers only the intervals that are metered.")
+    st.caption(
+        "A hatched month has gaps: its cost covers only the intervals whose import, controlled load"
+        " and export are all known."
+    )
     st.markdown(_table(months))
     st.info(COMING)
 
@@ -50,13 +53,13 @@ def _headline(days: tuple[DayTotal, ...]) -> None:
     total = sum_days(days[-365:])
     if total is None:
         return
-    share = f"{words.percent(total.used_count / total.interval_count)} metered"
     st.write(f"{_day(total.first_date)} to {_day(total.last_date)}")
     cost, energy = st.columns(2)
-    for column, label, figure in (
-        (cost, "Cost", _or_dash(total.cost_aud, words.dollars)),
-        (energy, "Import", _or_dash(total.import_kwh, words.energy)),
+    for column, label, figure, known_count in (
+        (cost, "Cost", _or_dash(total.cost_aud, words.dollars), total.costed_count),
+        (energy, "Import", _or_dash(total.import_kwh, words.energy), total.used_count),
     ):
+        share = f"covers {words.percent(known_count / total.interval_count)} of these days"
         column.metric(label, figure, share, delta_color="off", delta_arrow="off", border=True)
 
 
@@ -70,16 +73,17 @@ def _or_dash(value: float | None, say: Callable[[float], str]) -> str:
 
 def _table(months: list[DayTotal]) -> str:
     lines = [
-        "| Month | Cost | Import | Export | Mean price | Metered |",
-        "|---|--:|--:|--:|--:|--:|",
+        "| Month | Cost | of intervals | Import | of intervals | Export | Mean price |",
+        "|---|--:|--:|--:|--:|--:|--:|",
     ]
     lines += [
         f"| {month.first_date:%b %Y}"
         f" | {_or_dash(month.cost_aud, words.dollars).replace('$', '&#36;')}"
+        f" | {words.percent(month.costed_count / month.interval_count)}"
         f" | {_or_dash(month.import_kwh, words.energy)}"
+        f" | {words.percent(month.used_count / month.interval_count)}"
         f" | {_or_dash(month.export_kwh, words.energy)}"
-        f" | {_or_dash(month.mean_import_c_per_kwh, lambda c: f'{c:.1f} c/kWh')}"
-        f" | {words.percent(month.used_count / month.interval_count)} |"
+        f" | {_or_dash(month.mean_import_c_per_kwh, lambda c: f'{c:.1f} c/kWh')} |"
         for month in reversed(months)
     ]
     return "\n".join(lines)
