@@ -63,6 +63,17 @@ def transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
     db.execute("COMMIT")
 
 
+@contextmanager
+def _registered(db: duckdb.DuckDBPyConnection, incoming: pd.DataFrame) -> Iterator[None]:
+    """Let SQL read a frame as `incoming`.
+
+    After an error nothing is taken back: that would fail in the aborted transaction, and hide why.
+    """
+    db.register("incoming", incoming)
+    yield
+    db.unregister("incoming")
+
+
 def store_revisions(
     db: duckdb.DuckDBPyConnection,
     table: RevisedTable,
@@ -103,11 +114,8 @@ def store_revisions(
     differs = f"(({old_values}) IS DISTINCT FROM ({new_values}))"
     old_rank, new_rank = table.rank_sql.format(row="old"), table.rank_sql.format(row="new")
     assignments = ", ".join(f"{c} = new.{c}" for c in incoming.columns if c not in table.key)
-    db.register("incoming", incoming)
-    try:
+    with _registered(db, incoming):
         db.execute(f"CREATE OR REPLACE TEMP TABLE new_rows AS SELECT {columns} FROM incoming")
-    finally:
-        db.unregister("incoming")
     db.execute(
         f"""
         INSERT INTO {table.revisions}
@@ -149,8 +157,7 @@ def store_forecasts(
     key = ["channel_type", "interval_start", "duration_minutes"]
     incoming = rows[key + values]
     columns = ", ".join(key + values)
-    db.register("incoming", incoming)
-    try:
+    with _registered(db, incoming):
         added = db.execute(
             f"""
             INSERT INTO raw.amber_forecasts (site_id, issued_at, {columns})
@@ -172,8 +179,6 @@ def store_forecasts(
                 "first": incoming["interval_start"].min().to_pydatetime(),
             },
         ).fetchall()
-    finally:
-        db.unregister("incoming")
     return int(added[0][0])
 
 
@@ -202,11 +207,8 @@ def replace_window(
         return 0
     incoming = rows.assign(site_id=site_id)
     columns = ", ".join(incoming.columns)
-    db.register("incoming", incoming)
-    try:
+    with _registered(db, incoming):
         db.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM incoming")
-    finally:
-        db.unregister("incoming")
     return len(incoming)
 
 
