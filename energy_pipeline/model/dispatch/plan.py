@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from energy_pipeline.model.dispatch.compiled import compiled, inlined
+from energy_pipeline.model.dispatch.compiled import compiled
 from energy_pipeline.model.dispatch.convex import follow, levels_of
 from energy_pipeline.model.dispatch.exact import end_function, lower_hull
 from energy_pipeline.model.dispatch.interval import (
@@ -86,63 +86,57 @@ def _never_issued() -> IssuedForecast:
     return IssuedForecast(issued_interval=np.empty(0, np.int64), values=np.empty((0, 0)))
 
 
-@inlined
-def expected(
-    now: int,
-    target: int,
-    like: int,
-    issue: int,
+@compiled
+def foresee(
+    expected: FloatArray,
+    actual: FloatArray,
     issued: IntArray,
     values: FloatArray,
-    actual: FloatArray,
-) -> float:
-    """What was expected of interval ``target`` at the start of interval ``now``.
+    issue: int,
+    now: int,
+    first: int,
+    stop: int,
+    day: int,
+) -> None:
+    """Fill ``expected`` for the intervals first..stop, all after ``now``, as known at its start.
 
-    The newest issue, if it says; else what was in interval ``like``.
+    The newest issue, if it says; else the latest day before, at the same time; while there is
+    none, the present.
     """
-    value = np.nan
-    if issue >= 0 and target > now:
-        lead = target - issued[issue]
-        if lead < values.shape[1]:
-            value = values[issue, lead]
-    return actual[like] if np.isnan(value) else value
+    issued_at = issued[issue] if issue >= 0 else 0
+    leads = values.shape[1] if issue >= 0 else 0
+    back = day * ((first - now) // day + 1)
+    for t in range(first, stop):
+        if t - back >= now:
+            back += day
+        value = values[issue, t - issued_at] if t - issued_at < leads else np.nan
+        if np.isnan(value):
+            value = actual[t - back] if t >= back else actual[now]
+        expected[t] = value
 
 
 @compiled
-def foresee(
-    site: Site,
-    table: FloatArray,
-    now: int,
-    target: int,
-    day: int,
-    issue: IntArray,
-    issued: tuple[IntArray, ...],
-    values: tuple[FloatArray, ...],
-    plan: FloatArray,
+def lay_out(
+    site: Site, table: FloatArray, expected: FloatArray, plan: FloatArray, first: int, stop: int
 ) -> None:
-    """Fill the plan's row of interval ``target`` with what was expected of it at ``now``."""
-    like = now  # the present, in itself and where there is no day before
-    if target > now:
-        like = target - day * ((target - now) // day + 1)
-        if like < 0:
-            like = now
-    tabulate(
-        plan,
-        target,
-        expected(now, target, like, issue[0], issued[0], values[0], site.load_kwh)
-        + at(site.standby_kw, target) * site.hours,
-        expected(now, target, like, issue[1], issued[1], values[1], site.solar_kwh),
-        expected(now, target, like, issue[2], issued[2], values[2], site.buy),
-        expected(now, target, like, issue[3], issued[3], values[3], site.sell),
-        at(site.charge_kw, target) * site.hours,
-        at(site.discharge_kw, target) * site.hours,
-        at(site.import_limit_kw, target) * site.hours,
-        at(site.export_limit_kw, target) * site.hours,
-        table[target, LOW],
-        table[target, HIGH],
-        table[target, DRAIN],
-        site.physics,
-    )
+    """Fill the plan's rows of the intervals first..stop with what is expected of them."""
+    for t in range(first, stop):
+        tabulate(
+            plan,
+            t,
+            expected[0, t] + at(site.standby_kw, t) * site.hours,
+            expected[1, t],
+            expected[2, t],
+            expected[3, t],
+            at(site.charge_kw, t) * site.hours,
+            at(site.discharge_kw, t) * site.hours,
+            at(site.import_limit_kw, t) * site.hours,
+            at(site.export_limit_kw, t) * site.hours,
+            table[t, LOW],
+            table[t, HIGH],
+            table[t, DRAIN],
+            site.physics,
+        )
 
 
 @compiled
@@ -169,6 +163,8 @@ def roll(
     count = table.shape[0]
     water_value = np.empty(count)
     plan = np.empty((count, COLUMNS))  # row t: what is now expected of interval t
+    expected = np.empty((4, count))  # load, solar, import price, feed-in price
+    actual = site.load_kwh, site.solar_kwh, site.buy, site.sell
     foreseen = 0
     levels = np.empty((horizon, MAX_PIECES))
     path_kwh = np.empty(horizon)
@@ -184,10 +180,15 @@ def roll(
             while issue[k] + 1 < issued[k].size and issued[k][issue[k] + 1] <= now:
                 issue[k] += 1
                 foreseen = now
-        foresee(site, table, now, now, day, issue, issued, values, plan)
-        for t in range(max(now + 1, foreseen), stop):
-            foresee(site, table, now, t, day, issue, issued, values, plan)
-        for t in range(now, min(foreseen, stop)):  # as expected before, but for the last relaxing
+        first = max(now + 1, foreseen)
+        for k in range(4):
+            expected[k, now] = actual[k][now]
+            foresee(expected[k], actual[k], issued[k], values[k], issue[k], now, first, stop, day)
+        lay_out(site, table, expected, plan, now, now + 1)
+        lay_out(site, table, expected, plan, first, stop)
+        for t in range(
+            now + 1, min(foreseen, stop)
+        ):  # as expected before, but for the last relaxing
             plan[t, LOW], plan[t, HIGH] = table[t, LOW], table[t, HIGH]
             plan[t, DRAIN] = table[t, DRAIN]
         foreseen = stop

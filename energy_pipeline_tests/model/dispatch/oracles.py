@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from energy_pipeline.model.dispatch.problem import EndCondition, StorageProblem
 
@@ -122,3 +123,28 @@ def two_days(shared: Path, season: str) -> tuple[StorageProblem, float]:
         end=EndCondition.at_least(battery["soc_final"] * capacity_kwh),
     )
     return problem, results["problems"][season]["cost_emhass_gap0"]
+
+
+def real_day(shared: Path, which: str) -> StorageProblem:
+    """A day of NSW1 5-minute prices of 2025, wholesale tariff: the dearest or the cheapest."""
+    folder = shared / "data" / "aemo-nsw1-5min"
+    spot_c = pd.read_parquet(folder / "price_and_demand_nsw1_2025.parquet")["RRP"] / 10.0
+    days = spot_c.to_numpy().reshape(-1, 288)
+    day = {"dearest": np.argmax(days.max(axis=1)), "cheapest": np.argmin(days.sum(axis=1))}[which]
+    hour = np.arange(288) / 12.0
+    return StorageProblem(
+        load_kwh=0.05 + 0.1 * np.exp(-(((hour - 19.0) / 2.0) ** 2)),
+        solar_kwh=np.clip(np.sin((hour - 6.0) / 12.0 * np.pi), 0.0, None) * 5.0 / 12.0,
+        import_c_per_kwh=(days[day] * 1.045 + 6.22) * 1.1,
+        feed_in_c_per_kwh=days[day] * 1.045,
+        interval_hours=1 / 12,
+        capacity_kwh=13.5,
+        initial_energy_kwh=5.0,
+        charge_kw=5.0,
+        discharge_kw=5.0,
+        charge_efficiency=0.95,
+        discharge_efficiency=0.95,
+        import_limit_kw=15.0,
+        export_limit_kw=5.0,
+        end=EndCondition.at_least(5.0),
+    )

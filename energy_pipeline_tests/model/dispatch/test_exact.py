@@ -16,6 +16,7 @@ from energy_pipeline_tests.model.dispatch.oracles import (
     collected_case,
     problem_of_case,
     problem_of_instance,
+    real_day,
     small_instances,
     two_days,
     worth_of_answer,
@@ -83,6 +84,16 @@ def test_a_start_below_the_reserve_is_left_as_fast_as_the_expected_answer_leaves
     result = dispatch_perfect_foresight(problem_of_case(case))
     expected_wh = case["expected_response"]["batteries"][0]["state_of_charge"][:6]
     np.testing.assert_allclose(result.soc_kwh[:6] * 1000.0, expected_wh, atol=0.01)
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("which", ["dearest", "cheapest"])
+def test_a_day_of_real_prices_has_the_optimum_of_a_mixed_integer_solver(shared_dir, which):
+    milp = pytest.importorskip("energy_pipeline_tests.model.dispatch.milp")
+    problem = real_day(shared_dir, which)
+    result = dispatch_perfect_foresight(problem, tolerance_fraction=0.0)
+    assert result.objective_aud == same_money(milp.optimum(problem).objective_aud)
+    assert_physical(problem, result)
 
 
 @examples(250)
