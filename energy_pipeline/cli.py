@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -12,10 +13,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from energy_pipeline.settings import Settings, SettingsError, load_settings
+from energy_pipeline.settings import Settings, SettingsError, load_settings, missing
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
+INTERRUPTED = 130  # what a shell gives a program that Ctrl-C ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,23 +26,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 when all is well, 1 when a part failed, 2 when the call or a setting is wrong.
+        0 when all is well, 1 when a part failed, 2 when the call or a setting is wrong, 130 after
+        Ctrl-C.
     """
+    from energy_pipeline.home import StartError
     from energy_pipeline.sources.errors import SourceError
     from energy_pipeline.warehouse.errors import WarehouseBusy, WarehouseDamaged
 
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # Dagster's notes to developers are not for a household
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))
     except (SettingsError, ValueError) as exc:
         errors.print(f"[red]energy:[/red] {escape(str(exc))}")
         return 2
-    except (SourceError, WarehouseBusy, WarehouseDamaged, OSError) as exc:
+    except (StartError, SourceError, WarehouseBusy, WarehouseDamaged, OSError) as exc:
         errors.print(f"[red]energy:[/red] {escape(str(exc))}")
         return 1
     except KeyboardInterrupt:
         errors.print("interrupted; what was stored stays, and the next run goes on from there")
-        return 130
+        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,7 +97,7 @@ def _day(text: str) -> date:
 
 def _up(options: argparse.Namespace) -> int:
     settings = load_settings()
-    if not settings.has_amber:
+    if settings.demo or not settings.has_amber:
         return _demo(options)
     return _run(settings, options)
 
@@ -108,13 +114,21 @@ def _demo(options: argparse.Namespace) -> int:
 def _run(settings: Settings, options: argparse.Namespace) -> int:
     from energy_pipeline.home import run_home
 
-    return run_home(settings, say=console.print, backfill=not options.no_backfill)
+    return run_home(settings, say=_say, backfill=not options.no_backfill)
+
+
+def _say(sentence: str) -> None:
+    """Print, unless the terminal or the reader has gone: the home goes on without them."""
+    try:
+        print(sentence, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _prepare(_: argparse.Namespace) -> int:
     from energy_pipeline.preparation import prepare_stores
 
-    prepare_stores(load_settings(), say=console.print)
+    prepare_stores(load_settings(), say=_say)
     return 0
 
 
@@ -123,7 +137,7 @@ def _settle(_: argparse.Namespace) -> int:
     from energy_pipeline.preparation import settle_runs
 
     prepare_dagster_home(load_settings())
-    settle_runs(console.print)
+    settle_runs(_say)
     return 0
 
 
@@ -137,19 +151,22 @@ def _backfill(options: argparse.Namespace) -> int:
     from energy_pipeline.resources import WarehouseResource
 
     settings = load_settings()
+    sources = options.source or list(backfill.SOURCES)
     now = datetime.now(UTC)
-    if "DAGSTER_HOME" not in os.environ:
-        prepare_dagster_home(settings)
+    prepare_dagster_home(settings)
     chunks = backfill.plan_chunks(
         settings=settings,
         warehouse=WarehouseResource(),
         start=options.start or backfill.default_start(settings, now),
         end=options.end or nem_date(now),
         chunk_days=options.chunk_days,
-        sources=options.source or list(backfill.SOURCES),
+        sources=sources,
         resume=options.resume,
         now=now,
     )
+    only_powerpal = set(sources) == {"powerpal_usage"}
+    if not (settings.has_powerpal if only_powerpal else settings.has_amber):
+        raise SettingsError(missing("POWERPAL_TOKEN" if only_powerpal else "AMBER_TOKEN"))
     if not any(chunk.sources for chunk in chunks):
         console.print("history: complete, nothing to fetch")
         return 0
@@ -169,12 +186,12 @@ def _import_powerpal_csv(options: argparse.Namespace) -> int:
 
     settings = load_settings()
     failed = 0
-    days: set[date] = set()
+    days: list[date] = []
     for path in options.files:
         try:
             parsed, changed = import_csv(WarehouseResource(), path, settings.powerpal_device_id)
         except (SourceRejected, OSError) as exc:
-            errors.print(f"[red]{escape(str(path))}:[/red] {escape(str(exc))}")
+            errors.print(f"[red]energy:[/red] {escape(str(exc))}")
             failed += 1
             continue
         console.print(
@@ -183,7 +200,9 @@ def _import_powerpal_csv(options: argparse.Namespace) -> int:
         )
         for reject in parsed.rejects[:10]:
             console.print(f"  line {reject.index}: {escape(reject.reason)}")
-        days |= {nem_date(at.to_pydatetime()) for at in parsed.rows["interval_start"]}
+        starts = parsed.rows["interval_start"]
+        if not starts.empty:
+            days += [nem_date(at.to_pydatetime()) for at in (starts.min(), starts.max())]
     if days and settings.has_amber:
         prepare_dagster_home(settings)
         with dg.DagsterInstance.get() as instance:
@@ -199,7 +218,12 @@ def _import_powerpal_csv(options: argparse.Namespace) -> int:
 def _status(_: argparse.Namespace) -> int:
     from energy_pipeline.status import print_status
 
-    return print_status(load_settings(), console)
+    settings = load_settings()
+    demo = settings.model_copy(update={"data_dir": settings.data_dir / "demo"})
+    if not settings.warehouse_path.exists() and demo.warehouse_path.exists():
+        console.print("this is the [bold]demo home[/bold], made-up data")
+        settings = demo
+    return print_status(settings, console)
 
 
 def _doctor(_: argparse.Namespace) -> int:

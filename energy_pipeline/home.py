@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import http.client
+import json
 import os
-import shutil
+import re
 import signal
 import socket
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from energy_pipeline.processes import Child, Supervisor
 from energy_pipeline.settings import PROJECT_ROOT, Settings, SettingsError
 
 SECRET_VARIABLES = ("AMBER_TOKEN", "POWERPAL_TOKEN", "SUPABASE_DB_URL")
 READY_SECONDS = 60.0
+_PLAIN_POSTGRES = re.compile(r"^postgres(ql)?://")
+BACKFILL_WAITS_SECONDS = (10.0, 3600.0)
+"""Before a back-fill that failed or was killed goes on: at first, and at most."""
+
+
+class StartError(Exception):
+    """The home could not come up though its settings are right."""
+
+
+def postgres_url() -> str | None:
+    """Return where Dagster's storage is, if Postgres: also into the environment, for Dagster."""
+    url = os.environ.get("DAGSTER_PG_URL")
+    if url:
+        # dagster-postgres is written for psycopg2; SQLAlchemy would take psycopg 3 unasked.
+        os.environ["DAGSTER_PG_URL"] = _PLAIN_POSTGRES.sub("postgresql+psycopg2://", url)
+    return url or None
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
@@ -29,10 +47,10 @@ def prepare_dagster_home(settings: Settings) -> Path:
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     base = (resources.files("energy_pipeline") / "dagster.yaml").read_text("utf-8")
-    if os.environ.get("DAGSTER_PG_URL"):
+    if postgres_url():
         storage = "storage:\n  postgres:\n    postgres_url: {env: DAGSTER_PG_URL}\n"
     else:
-        storage = f"storage:\n  sqlite:\n    base_dir: '{home / 'storage'}'\n"
+        storage = f"storage:\n  sqlite:\n    base_dir: {json.dumps(str(home / 'storage'))}\n"
     new = home / "dagster.yaml.new"
     new.write_text(f"{base}\n{storage}", encoding="utf-8")
     new.replace(home / "dagster.yaml")
@@ -46,7 +64,7 @@ def run_home(
     say: Callable[[str], None],
     backfill: bool = True,
 ) -> int:
-    """Start everything and stay until SIGINT or SIGTERM; then stop everything.
+    """Start everything and stay until SIGINT, SIGTERM or SIGHUP; then stop everything.
 
     Returns
     -------
@@ -56,22 +74,31 @@ def run_home(
     Raises
     ------
     SettingsError
-        If a port is taken, or the home is up already.
+        If a port is taken, the data folder cannot be used, or the home is up already.
+    StartError
+        If the stores cannot be prepared.
     """
-    _refuse_taken_port("PORT", settings.host, settings.port)
-    _refuse_taken_port("DAGSTER_PORT", "127.0.0.1", settings.dagster_port)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with _only_one(settings.data_dir / "home.lock"), _sockets() as sockets, _stop_signals() as stop:
-        supervisor = Supervisor(say)
-        try:
+    settings = settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (settings.data_dir / "home.lock").open("w")
+    except OSError as exc:
+        raise SettingsError(
+            f"DATA_DIR {settings.data_dir} cannot be used ({exc.strerror}): set DATA_DIR to a "
+            "folder that can be written"
+        ) from None
+    with lock, _stop_signals() as stop:
+        _refuse_second_home(lock.name, lock.fileno())
+        _refuse_taken_ports(settings)
+        # A short path for the code server's socket: a long data folder would not fit into one.
+        sockets = Path(tempfile.mkdtemp(prefix="energy-"))
+        with Supervisor(say, sockets, PROJECT_ROOT) as supervisor:
             _start(supervisor, settings, sockets, say, stop, backfill=backfill)
             while not stop():
                 supervisor.watch_once()
                 time.sleep(0.2)
-        finally:
             say("stopping ...")
-            supervisor.stop()
-            say("stopped; every process has ended")
+    say("stopped; every process has ended")
     return 0
 
 
@@ -88,17 +115,17 @@ def _start(
     logs = settings.data_dir / "logs"
     energy = [sys.executable, "-m", "energy_pipeline.cli"]
     if settings.demo:
-        port = settings.amber_base_url.split(":")[2].split("/")[0]
-        demo = [sys.executable, "-m", "energy_pipeline.demo.server", "--port", port]
+        port = urlsplit(settings.amber_base_url).port or 0
+        demo = [sys.executable, "-m", "energy_pipeline.demo.server", "--port", str(port)]
         demo += ["--no-throttle"]  # a year of history in minutes, not in the quota's time
         supervisor.start(Child("demo suppliers", demo, env, logs / "demo.log"))
-        _wait_for_port(int(port), stop)
+        _wait_until(lambda: _listens(port), supervisor, stop)
     pages = [sys.executable, "-m", "streamlit", "run", str(PROJECT_ROOT / "streamlit_app/app.py")]
     pages += ["--server.port", str(settings.port), "--server.address", settings.host]
     keyless = {name: value for name, value in env.items() if name not in SECRET_VARIABLES}
     supervisor.start(Child("pages", pages, keyless, logs / "pages.log"))
     # Alone, before any other Dagster process: two that create the storage at once spoil it.
-    prepared = Child("prepare", [*energy, "prepare"], env, None, restarts=False)
+    prepared = Child("prepare", [*energy, "prepare"], env, None, restart="never")
     supervisor.start(prepared)
     while prepared.exit_code is None and not stop():
         supervisor.watch_once()
@@ -106,33 +133,41 @@ def _start(
     if stop():
         return
     if prepared.exit_code:
-        raise SettingsError("the stores could not be prepared; the reason is above")
+        raise StartError("the stores could not be prepared; the reason is above")
     code_socket = sockets / "code.sock"
     workspace = settings.dagster_home / "workspace.yaml"
     workspace.write_text(
-        f"load_from:\n  - grpc_server: {{socket: '{code_socket}', location_name: energy}}\n",
+        "load_from:\n  - grpc_server: "
+        f"{{socket: {json.dumps(str(code_socket))}, location_name: energy}}\n",
         encoding="utf-8",
     )
     programs = Path(sys.executable).parent
     code = [str(programs / "dagster"), "api", "grpc", "--socket", str(code_socket)]
     code += ["-m", "energy_pipeline.definitions", "--location-name", "energy"]
     code += ["--log-level", "warning"]
-
-    def settle() -> None:
-        code_socket.unlink(missing_ok=True)
-        supervisor.start(Child("settle", [*energy, "settle"], env, None, restarts=False))
-
-    supervisor.start(Child("Dagster code server", code, env, logs / "code.log", on_restart=settle))
+    # The runs of a code server that was killed are gone with it, but for their record.
+    settle = Child("settle", [*energy, "settle"], env, None, restart="never")
+    supervisor.start(
+        Child("Dagster code server", code, env, logs / "code.log", before_restart=settle)
+    )
     daemon = [str(programs / "dagster-daemon"), "run", "-w", str(workspace)]
+    daemon += ["--log-level", "warning"]
     supervisor.start(Child("Dagster daemon", daemon, keyless, logs / "daemon.log"))
     web = [str(programs / "dagster-webserver"), "-w", str(workspace)]
     web += ["-h", "127.0.0.1", "-p", str(settings.dagster_port), "--log-level", "warning"]
     supervisor.start(Child("Dagster UI", web, keyless, logs / "webserver.log"))
     if backfill:
-        fill = [*energy, "backfill"]
-        supervisor.start(Child("back-fill", fill, env, None, restarts=False))
-    page = f"http://{settings.host}:{settings.port}"
-    _wait_for_page(f"{page}/api/health", supervisor, stop)
+        first, longest = BACKFILL_WAITS_SECONDS
+        fill = Child("back-fill", [*energy, "backfill"], env, None, restart="until done")
+        fill.first_wait_seconds, fill.longest_wait_seconds = first, longest
+        supervisor.start(fill)
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+    page = f"http://{host}:{settings.port}"
+    answering = _wait_until(lambda: _answers(host, settings.port), supervisor, stop)
+    if stop():
+        return
+    if not answering:
+        say(f"the pages do not answer yet; their log: {logs / 'pages.log'}")
     say(f"fridge page   {page}/fridge")
     say(f"scenarios     {page}/scenarios")
     say(f"Dagster UI    http://127.0.0.1:{settings.dagster_port}")
@@ -163,6 +198,8 @@ def _environment(settings: Settings) -> dict[str, str]:
             "POWERPAL_TOKEN": server.DEMO_POWERPAL_TOKEN,
             "POWERPAL_BASE_URL": settings.powerpal_base_url,
             "HOME_TIMEZONE": "Australia/Sydney",
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
         }
     return env
 
@@ -183,45 +220,49 @@ def demo_settings(settings: Settings) -> Settings:
     )
 
 
-def _refuse_taken_port(name: str, host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as exc:
-            raise SettingsError(
-                f"{name} is {port}, which another program uses ({exc.strerror}): stop it, or put "
-                f"{name}=<a free port> into {PROJECT_ROOT / '.env.local'}"
-            ) from None
-
-
-@contextmanager
-def _only_one(lock_path: Path) -> Iterator[None]:
-    with lock_path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SettingsError(
-                f"this home is up already ({lock_path} is locked): stop it first, or set DATA_DIR "
-                "to another folder for a second one"
-            ) from None
-        yield
-
-
-@contextmanager
-def _sockets() -> Iterator[Path]:
-    """A short path for the code server's socket: a long data folder would not fit into one."""
-    folder = Path(tempfile.mkdtemp(prefix="energy-"))
+def _refuse_second_home(name: str, lock: int) -> None:
     try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SettingsError(
+            f"this home is up already ({name} is locked): stop it first, or set DATA_DIR "
+            "to another folder for a second one"
+        ) from None
+
+
+def _refuse_taken_ports(settings: Settings) -> None:
+    where = PROJECT_ROOT / ".env.local"
+    if settings.port == settings.dagster_port:
+        raise SettingsError(
+            f"PORT and DAGSTER_PORT are both {settings.port}: change one in {where}"
+        )
+    for name, host, port in (
+        ("PORT", settings.host, settings.port),
+        ("DAGSTER_PORT", "127.0.0.1", settings.dagster_port),
+    ):
+        try:
+            family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except OSError as exc:
+            if exc.errno != errno.EADDRINUSE:
+                raise SettingsError(
+                    f"HOST is {host!r}, where this machine cannot listen ({exc.strerror}): put "
+                    f"HOST=127.0.0.1, or an address of this machine, into {where}"
+                ) from None
+            raise SettingsError(
+                f"{name} is {port}, which another program uses: stop it, or put "
+                f"{name}=<a free port> into {where}"
+            ) from None
 
 
 @contextmanager
 def _stop_signals() -> Iterator[Callable[[], bool]]:
     asked: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # else it was started with nohup
+        numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, lambda n, _: asked.append(n)) for number in numbers}
     try:
         yield lambda: bool(asked)
@@ -230,24 +271,31 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _wait_for_port(port: int, stop: Callable[[], bool]) -> None:
+def _wait_until(
+    ready: Callable[[], bool], supervisor: Supervisor, stop: Callable[[], bool]
+) -> bool:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline and not stop():
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        if ready():
+            return True
+        supervisor.watch_once()
         time.sleep(0.1)
+    return False
 
 
-def _wait_for_page(url: str, supervisor: Supervisor, stop: Callable[[], bool]) -> None:
-    """Wait until the pages answer; that the data is still stale is an answer too."""
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline and not stop():
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            supervisor.watch_once()
-            time.sleep(0.3)
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether the pages answer; that the data is still stale is an answer too."""
+    connection = http.client.HTTPConnection(host, port, timeout=2)
+    try:
+        connection.request("GET", "/api/health")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True

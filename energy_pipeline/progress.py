@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 
+import dagster as dg
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
@@ -12,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from energy_pipeline.backfill import Chunk, Progress
+
+INTERRUPTED = dg.DagsterExecutionInterruptedError.__name__
 
 
 def show_progress(steps: Iterable[Progress], chunks: Sequence[Chunk], console: Console) -> int:
@@ -21,6 +24,11 @@ def show_progress(steps: Iterable[Progress], chunks: Sequence[Chunk], console: C
     -------
     int
         0, or 1 when a chunk failed.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When Ctrl-C ended a chunk: Dagster makes a failure of it, and the next chunk would begin.
     """
     total = sum(chunk.day_count for chunk in chunks)
     failures: list[str] = []
@@ -44,6 +52,8 @@ def show_progress(steps: Iterable[Progress], chunks: Sequence[Chunk], console: C
                     f"history: {step.days_done} of {step.days_total} days, back to "
                     f"{step.chunk.first}, {step.row_count:,} rows, {step.gap_days} gaps"
                 )
+            if step.failure is not None and INTERRUPTED in step.failure:
+                raise KeyboardInterrupt
             if step.failure is not None:
                 failures.append(f"{step.chunk.first} to {step.chunk.last}: {step.failure}")
                 console.print(f"[red]failed:[/red] {escape(failures[-1])}")
