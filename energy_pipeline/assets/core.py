@@ -59,7 +59,7 @@ def intervals(
                 usage = read.window(
                     db, "raw.amber_usage", start=start, end=end, site_id=site.site_id
                 )
-                pulses = read.window(db, "raw.powerpal_usage", start=start, end=end)
+                pulses = read.pulses(db, start=start, end=end)
                 asked = Asked(
                     price_days=read.asked_days(db, ("amber_prices",), start=start, end=end),
                     usage_days=read.asked_days(

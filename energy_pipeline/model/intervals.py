@@ -27,6 +27,7 @@ NOT_FETCHED = "not fetched yet"
 NOT_SENT = "the supplier sent nothing for it"
 PARTIAL = "only a part of it was measured"
 NO_GENERATION_METER = "the solar generation is not metered"
+NO_CONTROLLED_LOAD = "the controlled load is not known"
 
 CENTS_PER_DOLLAR = 100.0
 
@@ -65,7 +66,7 @@ def align_intervals(
         channel_identifier, channel_type, interval_start, duration_minutes, kwh, per_kwh, quality.
     pulses : pd.DataFrame
         Powerpal buckets: origin (api, csv), interval_start, duration_minutes, pulses, watt_hours,
-        sample_count.
+        sample_count. One row per origin, start and duration.
     channel_types : Collection[str]
         Channels the site has: general, controlledLoad, feedIn.
     asked : Asked
@@ -205,7 +206,7 @@ def _add_energy(
         grid.loc[take, "usage_duration_minutes"] = rows["duration_minutes"][take].astype("Int64")
     grid["_import_c"] = general["cost_c"].astype(float).where(grid["import_source"] == "amber")
     grid["_partial"] = grid["import_kwh"].isna() & (
-        api["partial"].eq(True) | csv["partial"].eq(True)
+        general["partial"].eq(True) | api["partial"].eq(True) | csv["partial"].eq(True)
     )
 
 
@@ -223,6 +224,7 @@ def _amber_energy(usage: pd.DataFrame) -> pd.DataFrame:
                 "cost_c",
                 "quality",
                 "duration_minutes",
+                "partial",
             ]
         )
     day = (rows["interval_start"] + NEM_OFFSET).dt.floor("D")
@@ -235,7 +237,6 @@ def _amber_energy(usage: pd.DataFrame) -> pd.DataFrame:
             kwh=("kwh", "sum"),
             cost_c=("cost_c", "sum"),
             quality=("quality", "first"),
-            estimated_quality=("quality", "last"),
             duration_minutes=("duration_minutes", "max"),
             count=("channel_identifier", "size"),
             expected=("_registers", "first"),
@@ -243,7 +244,8 @@ def _amber_energy(usage: pd.DataFrame) -> pd.DataFrame:
         )
     )
     # A register missing from the sum makes the sum wrong, not small.
-    together = together[together["count"] == together["expected"]]
+    together["partial"] = together["count"] != together["expected"]
+    together.loc[together["partial"], ["kwh", "cost_c"]] = np.nan
     together["quality"] = together["quality"].where(~together["any_estimated"], "estimated")
     return together
 
@@ -261,6 +263,8 @@ def _pulse_energy(pulses: pd.DataFrame, pulses_per_kwh: float | None) -> pd.Data
         quality=np.where(counted.notna(), "measured", "rounded"),
         minutes=rows["sample_count"].astype(float).fillna(rows["duration_minutes"].astype(float)),
     )
+    # Pulses of a meter whose constant is unknown, without watt-hours, tell no energy.
+    rows.loc[rows["kwh"].isna(), "minutes"] = 0.0
     rows.loc[rows["origin"] == "csv", "quality"] = "measured"
     wide = rows[rows["duration_minutes"] >= GRID_MINUTES]
     wide = wide.assign(partial=wide["minutes"] < wide["duration_minutes"])
@@ -337,4 +341,5 @@ def _add_load(grid: pd.DataFrame, channel_types: Collection[str]) -> None:
     if "controlledLoad" in channel_types:
         load = load + grid["controlled_load_kwh"]
     grid["load_kwh"] = load
-    grid["load_reason"] = None
+    unknown = grid["import_kwh"].notna() & load.isna()
+    grid["load_reason"] = pd.Series(NO_CONTROLLED_LOAD, index=grid.index).where(unknown, None)

@@ -57,6 +57,24 @@ def window(
     ).fetch_df()
 
 
+def pulses(db: duckdb.DuckDBPyConnection, *, start: datetime, end: datetime) -> pd.DataFrame:
+    """Return the Powerpal buckets that begin in [start, end), each origin's once, ascending.
+
+    An export that was imported before the device was configured, and again after, is stored under
+    two devices: of the same bucket the one fetched last counts.
+    """
+    return db.execute(
+        """
+        SELECT * FROM raw.powerpal_usage WHERE interval_start >= ? AND interval_start < ?
+        QUALIFY 1 = row_number() OVER (
+            PARTITION BY origin, interval_start, duration_minutes
+            ORDER BY fetched_at DESC, device_id)
+        ORDER BY interval_start
+        """,
+        [start, end],
+    ).fetch_df()
+
+
 def asked_days(
     db: duckdb.DuckDBPyConnection,
     sources: tuple[str, ...],

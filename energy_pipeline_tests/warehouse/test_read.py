@@ -8,8 +8,15 @@ from datetime import UTC, date, datetime, timedelta
 import duckdb
 import pytest
 
+from energy_pipeline.sources.powerpal import parse_readings
 from energy_pipeline.warehouse import read
-from energy_pipeline.warehouse.write import AMBER_PRICES, log_ingest, store_revisions, store_site
+from energy_pipeline.warehouse.write import (
+    AMBER_PRICES,
+    POWERPAL_USAGE,
+    log_ingest,
+    store_revisions,
+    store_site,
+)
 from energy_pipeline_tests.amber_rows import feed_in, price, prices
 
 MIDNIGHT = datetime(2026, 10, 19, 14, 0, tzinfo=UTC)  # begins the NEM day 2026-10-20
@@ -95,3 +102,18 @@ def test_the_site_is_the_wanted_one_or_the_newest(
     if site:
         assert site.channel_types == {"general"}
         assert site.channel_identifiers == {"E1", "E2"}
+
+
+def test_an_export_stored_under_two_devices_counts_once(db: duckdb.DuckDBPyConnection) -> None:
+    for number, device in enumerate(("csv", "0000de50")):
+        reading = {"timestamp": int(MIDNIGHT.timestamp()), "watt_hours": 10.0 + number}
+        store_revisions(
+            db,
+            POWERPAL_USAGE,
+            parse_readings([reading], 1).rows,
+            fetched_at=MIDNIGHT + number * DAY,
+            device_id=device,
+            origin="csv",
+        )
+    found = read.pulses(db, start=MIDNIGHT, end=MIDNIGHT + DAY)
+    assert found["watt_hours"].tolist() == [11.0]
