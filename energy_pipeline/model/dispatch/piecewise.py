@@ -68,29 +68,30 @@ def merge(
     written from index ``new_head``, and to ``levels[t]`` where each piece begins.
     Returns how many segments there are now.
     """
-    source, stop, target = head, head + count, new_head
+    one = np.uintp(1)  # unsigned: no test for indices from the end
+    source, stop, target = np.uintp(head), np.uintp(head + count), np.uintp(new_head)
     for k in range(first_piece, last_piece):
         value = piece_slope[k]
         while source < stop and slope[source] < value:
             new_slope[target] = slope[source]
             new_edge[target] = edge[source] + shift_kwh
-            source += 1
-            target += 1
+            source += one
+            target += one
         begin_kwh = edge[source] + shift_kwh
         levels[t, k] = begin_kwh
         new_slope[target] = value
         new_edge[target] = begin_kwh
-        target += 1
+        target += one
         shift_kwh += piece_kwh[k]
         if source < stop and slope[source] == value:  # one segment instead of two alike
-            source += 1
+            source += one
     while source < stop:
         new_slope[target] = slope[source]
         new_edge[target] = edge[source] + shift_kwh
-        source += 1
-        target += 1
+        source += one
+        target += one
     new_edge[target] = edge[stop] + shift_kwh
-    return target - new_head
+    return int(np.int64(target)) - new_head
 
 
 @compiled
@@ -98,14 +99,15 @@ def trim(
     edge: FloatArray, head: int, count: int, low_kwh: float, high_kwh: float
 ) -> tuple[int, int]:
     """Cut V to [low, high]; the first segment's index and how many segments are left."""
-    last = head + count
-    while head < last and edge[head + 1] <= low_kwh:
-        head += 1
-    while last > head and edge[last - 1] >= high_kwh:
-        last -= 1
-    edge[head] = max(edge[head], low_kwh)
-    edge[last] = max(min(edge[last], high_kwh), edge[head])
-    return head, last - head
+    one = np.uintp(1)  # unsigned: no test for indices from the end
+    first, last = np.uintp(head), np.uintp(head + count)
+    while first < last and edge[first + one] <= low_kwh:
+        first += one
+    while last > first and edge[last - one] >= high_kwh:
+        last -= one
+    edge[first] = max(edge[first], low_kwh)
+    edge[last] = max(min(edge[last], high_kwh), edge[first])
+    return int(np.int64(first)), int(np.int64(last - first))
 
 
 @compiled
