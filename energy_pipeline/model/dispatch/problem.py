@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from numbers import Real
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -93,8 +94,9 @@ class EndCondition:
             One worth for every kWh left [c/kWh], or steps (up to kWh, c/kWh), ascending in kWh;
             energy beyond the last step is worth nothing. Any order of worths is allowed.
         """
-        steps = ((math.inf, float(value)),) if isinstance(value, int | float) else tuple(value)
-        return cls(value_steps=steps)
+        if isinstance(value, Real):
+            return cls(value_steps=((math.inf, float(value)),))
+        return cls(value_steps=tuple(cast("Sequence[tuple[float, float]]", value)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -281,7 +281,7 @@ def test_a_house_above_its_import_limit_is_relieved_by_the_store():
         (EndCondition.at_least(3.0), 3.0, 0.2),
         (EndCondition.fixed(4.0), 4.0, 0.4),
         (EndCondition.cyclic(), 4.0, 0.4),
-        (EndCondition.valued(25.0), 8.0, 1.2),
+        (EndCondition.valued(np.int64(25)), 8.0, 1.2),
         (EndCondition.valued([(5.0, 25.0), (9.0, 15.0)]), 5.0, 0.6),
         (EndCondition.valued([(5.0, 15.0), (9.0, 30.0)]), 8.0, 1.2),
         (EndCondition.valued(-1.0), 0.0, 0.0),
