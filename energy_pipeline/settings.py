@@ -5,10 +5,12 @@ Nothing else of ours reads the environment, but for the app's `streamlit_app/dat
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 from zoneinfo import available_timezones
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -39,7 +41,11 @@ class Settings(BaseSettings):
     """What the household configures. Secrets are `SecretStr`: printing them shows asterisks."""
 
     model_config = SettingsConfigDict(
-        env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+        # -sig: Windows' Notepad begins a file with a mark that would hide the first variable.
+        env_file_encoding="utf-8-sig",
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
     amber_token: SecretStr | None = None
@@ -158,5 +164,15 @@ def _lines(exc: ValidationError, env_files: tuple[Path, ...]) -> list[str]:
         what = error["msg"].removeprefix("Value error, ")
         how = HOW_TO_GET.get(name)
         cure = f"; {how}" if how else ""
-        lines.append(f"{name} is wrong: {what}. Correct it in {env_files[-1]}{cure}")
+        lines.append(f"{name} is wrong: {what}. Correct it in {_place(name, env_files)}{cure}")
     return lines
+
+
+def _place(name: str, env_files: tuple[Path, ...]) -> Path | str:
+    """Where the value that counts comes from."""
+    if any(key.upper() == name and value for key, value in os.environ.items()):
+        return "the environment"
+    for path in reversed(env_files):
+        if name in (key.upper() for key in dotenv_values(path, encoding="utf-8-sig")):
+            return path
+    return env_files[-1]
