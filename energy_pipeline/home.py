@@ -25,7 +25,7 @@ from energy_pipeline.settings import PROJECT_ROOT, Settings, SettingsError
 SECRET_VARIABLES = ("AMBER_TOKEN", "POWERPAL_TOKEN", "SUPABASE_DB_URL")
 READY_SECONDS = 60.0
 _PLAIN_POSTGRES = re.compile(r"^postgres(ql)?://")
-BACKFILL_WAITS_SECONDS = (10.0, 3600.0)
+BACKFILL_WAITS_SECONDS = (5.0, 3600.0)
 """Before a back-fill that failed or was killed goes on: at first, and at most."""
 
 
@@ -170,6 +170,9 @@ def _start(
         say(f"the pages do not answer yet; their log: {logs / 'pages.log'}")
     say(f"fridge page   {page}/fridge")
     say(f"scenarios     {page}/scenarios")
+    _wait_until(lambda: _listens(settings.dagster_port), supervisor, stop)
+    if stop():
+        return
     say(f"Dagster UI    http://127.0.0.1:{settings.dagster_port}")
     say(f"logs          {logs}")
     say("Ctrl-C stops everything")
@@ -177,6 +180,7 @@ def _start(
 
 def _environment(settings: Settings) -> dict[str, str]:
     """What the children see: our environment, and where this home keeps its data."""
+    postgres_url()
     env = {
         **os.environ,
         "DAGSTER_HOME": str(settings.dagster_home),
