@@ -32,7 +32,7 @@ from energy_pipeline.sources.errors import (
 from energy_pipeline.sources.powerpal import PowerpalApi
 from energy_pipeline.warehouse import read, write
 from energy_pipeline.warehouse.connect import open_for_writing
-from energy_pipeline.warehouse.errors import WarehouseBusy
+from energy_pipeline.warehouse.errors import WarehouseBusy, WarehouseDamaged
 from energy_pipeline.warehouse.publish import LiveFacts, PowerReading, publish_live
 
 log = logging.getLogger("energy.live")
@@ -42,8 +42,9 @@ LEAST_PREVIOUS = 3
 MOST_PREVIOUS = 288  # a day: what is older comes with the intraday run
 POWER_EVERY = timedelta(seconds=60)
 WAREHOUSE_TIMEOUT_SECONDS = 20.0
-LONGEST_BACK_OFF_SECONDS = 60.0
-REJECTED_BACK_OFF_SECONDS = 300.0
+FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS = 5.0, 60.0
+REJECTED_BACK_OFF = timedelta(minutes=5)
+LONGEST_SLEEP_SECONDS = 30.0  # then the clock is read again: it may have been set back
 CLOCK_TOLERANCE = timedelta(seconds=30)
 
 
@@ -75,7 +76,7 @@ class LivePoller:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._amber = amber
         self._powerpal = powerpal
         self._clock = clock
@@ -85,11 +86,15 @@ class LivePoller:
         self._newest: datetime | None = None
         self._price_due = self._power_due = clock()
         self._failures = 0
+        self._stepped_at = clock()
         self.report = Report()
 
     def step(self) -> datetime:
         """Do what is due; return when the next thing is."""
         now = self._clock()
+        if now < self._stepped_at:
+            self._price_due = self._power_due = now  # the clock was set back: all is due
+        self._stepped_at = now
         if now >= self._price_due:
             self._price_due = self._poll_price(now)
         if self._powerpal is not None and now >= self._power_due:
@@ -105,11 +110,11 @@ class LivePoller:
             return self._took(answer, site, now)
         except SourceError as exc:
             return self._failed(exc, now)
-        except (WarehouseBusy, duckdb.Error, OSError) as exc:
+        except (WarehouseBusy, WarehouseDamaged, duckdb.Error, OSError) as exc:
             # The price is asked for again, so that nothing is lost by what was not written.
             log.warning("the live price could not be stored: %s", exc)
             self._set_report(state="down", message=f"storing failed: {exc}")
-            return now + timedelta(seconds=5)
+            return self._clock() + self._back_off()
 
     def _took(self, answer: Answer, site: Site, now: datetime) -> datetime:
         rows = answer.parsed.rows
@@ -122,22 +127,27 @@ class LivePoller:
             last = current.iloc[-1]
             started = last["interval_start"].to_pydatetime()
             kind, price = str(last["price_class"]), float(last["per_kwh"])
-        message = _clock_message(answer.server_time, now)
-        recovered = self.report.state != "ok" or self.report.message != message
+        state, message = "ok", _clock_message(answer.server_time, now)
+        if current.empty:
+            state, message = "stale", "Amber answered without a price for the current interval"
+        news = (self.report.state, self.report.message) != (state, message)
         # Once per five minutes even if nothing changed: a half-hour price stays current by that.
         told = (started, kind, price, interval_start(now))
-        if told != self._written or recovered:
-            self._store(answer, site, now, message)
+        if told != self._written or news:
+            self._store(answer, site, now, state, message)
             self._written = told
         if kind == "locked":
             self._confirmed = started
         self._failures = 0
-        self.report = Report(started, kind, price, left, "ok", message, now)
+        self.report = Report(started, kind, price, left, state, message, now)
         # The supplier's clock says which interval is current; ours only says when to ask.
-        confirmed = self._confirmed is not None and self._confirmed >= interval_start(now)
-        return next_poll(self._clock(), confirmed=confirmed, requests_left=left)
+        answered = self._clock()
+        confirmed = self._confirmed is not None and self._confirmed >= interval_start(answered)
+        return next_poll(answered, confirmed=confirmed, requests_left=left)
 
-    def _store(self, answer: Answer, site: Site, now: datetime, message: str | None) -> None:
+    def _store(
+        self, answer: Answer, site: Site, now: datetime, state: str, message: str | None
+    ) -> None:
         rows = answer.parsed.rows
         forecast = rows["price_class"] == "forecast"
         with self._open() as db:
@@ -146,26 +156,30 @@ class LivePoller:
                     db, write.AMBER_PRICES, rows[~forecast], fetched_at=now, site_id=site.id
                 )
                 write.store_forecasts(db, rows[forecast], site_id=site.id, issued_at=now)
-                write.set_state(db, "amber", "ok", now, message)
-            publish_live(db, self._target, live_facts(self._settings, site.id, now))
+                write.set_state(db, "amber", state, now, message)
+            publish_live(db, self._target, live_facts(self.settings, site.id, now))
         if not rows[~forecast].empty:
             self._newest = rows[~forecast]["interval_start"].max().to_pydatetime()
 
     def _failed(self, exc: SourceError, now: datetime) -> datetime:
-        self._failures += 1
-        wait = min(5.0 * 2 ** (self._failures - 1), LONGEST_BACK_OFF_SECONDS)
-        state = "down"
+        state, wait = "down", self._back_off()
         if isinstance(exc, KeyRejected):
-            state, wait = "key_rejected", REJECTED_BACK_OFF_SECONDS
+            state, wait = "key_rejected", REJECTED_BACK_OFF
         elif isinstance(exc, SourceRejected):
-            wait = REJECTED_BACK_OFF_SECONDS
+            wait = REJECTED_BACK_OFF
         elif isinstance(exc, SourceThrottled):
-            state, wait = "throttled", max(exc.retry_after_seconds, 1.0)
+            state, wait = "throttled", timedelta(seconds=max(exc.retry_after_seconds, 1.0))
         log.warning("no live price: %s", exc)
         if (self.report.state, self.report.message) != (state, str(exc)):
             self._note_state("amber", state, str(exc), now)
         self._set_report(state=state, message=str(exc))
-        return now + timedelta(seconds=wait)
+        return self._clock() + wait
+
+    def _back_off(self) -> timedelta:
+        """Wait longer after each failure: what fails at once must not use up the quota."""
+        self._failures += 1
+        seconds = FIRST_BACK_OFF_SECONDS * 2.0 ** min(self._failures - 1, 10)
+        return timedelta(seconds=min(seconds, LONGEST_BACK_OFF_SECONDS))
 
     def _poll_power(self, powerpal: PowerpalApi, now: datetime) -> datetime:
         try:
@@ -173,7 +187,7 @@ class LivePoller:
         except SourceError as exc:
             state = "key_rejected" if isinstance(exc, KeyRejected) else "down"
             self._note_state("powerpal", state, str(exc), now)
-            return now + max(POWER_EVERY, timedelta(seconds=LONGEST_BACK_OFF_SECONDS))
+            return now + POWER_EVERY
         if device.last_reading_at is not None and device.last_reading_watt_hours is not None:
             reading = PowerReading(
                 "powerpal",
@@ -196,19 +210,20 @@ class LivePoller:
             with self._open() as db:
                 with write.transaction(db):
                     write.set_state(db, source, state, now, message)
-                known = read.site(db, self._settings.amber_site_id)
-                facts = live_facts(self._settings, known.site_id if known else "", now)
+                known = read.site(db, self.settings.amber_site_id)
+                facts = live_facts(self.settings, known.site_id if known else "", now)
                 publish_live(db, self._target, facts, power)
-        except (WarehouseBusy, duckdb.Error, OSError) as exc:
+        except (WarehouseBusy, WarehouseDamaged, duckdb.Error, OSError) as exc:
             log.warning("the state of %s could not be published: %s", source, exc)
 
     def _known_site(self, now: datetime) -> Site:
         """Ask once which site it is: the answer holds until the next start."""
         if self._site is None:
-            self._site = choose_site(self._amber.sites(), self._settings.amber_site_id)
+            site = choose_site(self._amber.sites(), self.settings.amber_site_id)
             with self._open() as db:
-                store_site(db, self._site, now)
+                store_site(db, site, now)
                 self._newest = read.newest_interval_start(db, "raw.amber_prices")
+            self._site = site
         return self._site
 
     def _previous(self, now: datetime) -> int:
@@ -220,12 +235,12 @@ class LivePoller:
 
     def _open(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         return open_for_writing(
-            self._settings.warehouse_path, timeout_seconds=WAREHOUSE_TIMEOUT_SECONDS
+            self.settings.warehouse_path, timeout_seconds=WAREHOUSE_TIMEOUT_SECONDS
         )
 
     @property
     def _target(self) -> Path:
-        return self._settings.serving_dir / "live.duckdb"
+        return self.settings.serving_dir / "live.duckdb"
 
     def _set_report(self, *, state: str, message: str) -> None:
         before = self.report
@@ -254,9 +269,13 @@ class PollerThread:
         """Begin; returns at once."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """End after the request under way."""
+    def ask_to_stop(self) -> None:
+        """Let it end after the request under way; returns at once."""
         self._stop.set()
+
+    def stop(self) -> None:
+        """End after the request under way, and wait for it."""
+        self.ask_to_stop()
         self._thread.join(timeout=60)
 
     @property
@@ -276,7 +295,8 @@ class PollerThread:
                     self._stop.wait(2.0)
             while not self._stop.is_set():
                 due = self.poller.step()
-                self._stop.wait(max(0.05, (due - datetime.now(UTC)).total_seconds()))
+                seconds = (due - datetime.now(UTC)).total_seconds()
+                self._stop.wait(min(max(0.05, seconds), LONGEST_SLEEP_SECONDS))
         except Exception as exc:
             log.exception("the live poller stopped")
             self.error = f"{type(exc).__name__}: {exc}"

@@ -35,6 +35,9 @@ def live_price(
         if settings.amber_token is None:
             return dg.SkipReason("AMBER_TOKEN is not set: no live price")
         thread = _running.get(str(settings.data_dir))
+        if thread is not None and thread.alive and thread.poller.settings != settings:
+            thread.ask_to_stop()  # a new key, say; the next thread waits for the lock of this one
+            thread = None
         died = thread is not None and not thread.alive
         if thread is None or died:
             powerpal = home.powerpal() if settings.has_powerpal else None
