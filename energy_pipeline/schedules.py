@@ -1,8 +1,10 @@
 """When things run. The live price has no schedule: see the sensor `live_price`."""
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
+from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from energy_pipeline.assets import amber, core, powerpal, serving
 from energy_pipeline.checks.tables import STANDING_CHECKS
@@ -21,7 +23,7 @@ RAW_AND_CORE = dg.AssetSelection.assets(
 
 intraday_job = dg.define_asset_job(
     "intraday",
-    selection=(RAW_AND_CORE | dg.AssetSelection.assets(serving.LIVE))
+    selection=(RAW_AND_CORE | dg.AssetSelection.assets(serving.LIVE, serving.HISTORY))
     - dg.AssetSelection.checks(*STANDING_CHECKS),
     description="Yesterday and today once more: actual prices, new usage, the day so far.",
 )
@@ -80,9 +82,19 @@ def forget_old_runs(context: dg.OpExecutionContext) -> int:
     )
     records = context.instance.get_run_records(finished)
     for record in records:
-        context.instance.delete_run(record.dagster_run.run_id)
+        run_id = record.dagster_run.run_id
+        context.instance.delete_run(run_id)
+        _delete_run_file(context.instance, run_id)
     context.log.info(f"{len(records)} runs older than {KEEP_RUNS.days} days forgotten")
     return len(records)
+
+
+def _delete_run_file(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Delete the file with a run's events, which Dagster's SQLite storage leaves behind."""
+    storage = instance.event_log_storage
+    if isinstance(storage, SqliteEventLogStorage):
+        for ending in ("", "-wal", "-shm"):
+            Path(storage.path_for_shard(run_id) + ending).unlink(missing_ok=True)
 
 
 @dg.job(description="Keep Dagster's own storage small.")

@@ -56,7 +56,7 @@ CREATE TABLE typical (                   -- what the house usually draws: median
 
 CREATE TABLE days (                      -- the last 62 local days, today included
     local_date         DATE PRIMARY KEY,
-    interval_count     INTEGER NOT NULL, -- 276, 288 or 300 of the whole day
+    interval_count     INTEGER NOT NULL, -- of the whole day: 288, at a clock change 276 or 300 (Lord Howe 282 or 294)
     priced_count       INTEGER NOT NULL, -- intervals with a price
     used_count         INTEGER NOT NULL, -- intervals with usage
     costed_count       INTEGER NOT NULL, -- intervals whose whole cost is known
@@ -64,7 +64,7 @@ CREATE TABLE days (                      -- the last 62 local days, today includ
     export_kwh         DOUBLE,
     import_cost_aud    DOUBLE,           -- energy only, incl. GST, over intervals with price and usage
     export_earning_aud DOUBLE,
-    cost_aud           DOUBLE,           -- import_cost_aud - export_earning_aud
+    cost_aud           DOUBLE,           -- import + controlled load - export; NULL while a part is unknown
     mean_import_c_per_kwh DOUBLE,        -- time-weighted mean price of the day so far
     reason             VARCHAR           -- why something is missing, in words; NULL when complete
 );

@@ -154,13 +154,15 @@ def _quoted(path: Path) -> str:
 # A longer row gives way where a shorter one lies in its half hour: they tell the same span.
 _LIVE_STATEMENTS = (
     """
-    INSERT INTO {fresh}.site
-    SELECT $schema_version, $now, $software, site_id, network, $timezone,
-           coalesce(interval_length, 5), contains(channels, '"feedIn"'), $demo
+    INSERT INTO {fresh}.site BY NAME
+    SELECT $schema_version AS schema_version, $now AS published_at, $software AS software_version,
+           site_id, network, $timezone AS timezone,
+           coalesce(interval_length, 5) AS interval_minutes,
+           contains(channels, '"feedIn"') AS has_feed_in, $demo AS is_demo
     FROM raw.amber_sites WHERE site_id = $site
     """,
     """
-    INSERT INTO {fresh}.prices
+    INSERT INTO {fresh}.prices BY NAME
     WITH issued AS (
         SELECT channel_type, interval_start, duration_minutes, max(issued_at) AS issued_at,
                arg_max(coalesce(advanced_predicted, per_kwh), issued_at) AS per_kwh,
@@ -195,8 +197,10 @@ _LIVE_STATEMENTS = (
             PARTITION BY channel_type, interval_start, duration_minutes
             ORDER BY price_class = 'forecast', fetched_at DESC)
     )
-    SELECT g.interval_start, g.duration_minutes, g.price_class, g.per_kwh, -f.per_kwh + 0.0,
-           g.low, g.high, g.spot, g.renewables, g.spike_status, g.descriptor, g.demand_window,
+    SELECT g.interval_start, g.duration_minutes, g.price_class, g.per_kwh AS import_c_per_kwh,
+           -f.per_kwh + 0.0 AS feed_in_c_per_kwh, g.low AS import_low_c_per_kwh,
+           g.high AS import_high_c_per_kwh, g.spot AS spot_c_per_kwh,
+           g.renewables AS renewables_percent, g.spike_status, g.descriptor, g.demand_window,
            g.fetched_at
     FROM best g LEFT JOIN best f
       ON f.channel_type = 'feedIn' AND f.interval_start = g.interval_start
@@ -205,14 +209,15 @@ _LIVE_STATEMENTS = (
     ORDER BY ALL
     """,
     """
-    INSERT INTO {fresh}.usage
-    SELECT interval_start, import_kwh, export_kwh, import_source, import_quality
+    INSERT INTO {fresh}.usage BY NAME
+    SELECT interval_start, import_kwh, export_kwh, import_source AS source,
+           import_quality AS quality
     FROM core.intervals
     WHERE site_id = $site AND interval_start >= $now - INTERVAL 48 HOUR AND interval_start <= $now
     ORDER BY interval_start
     """,
     """
-    INSERT INTO {fresh}.typical
+    INSERT INTO {fresh}.typical BY NAME
     WITH local AS (
         SELECT interval_start AT TIME ZONE $timezone AS clock, import_kwh FROM core.intervals
         WHERE site_id = $site AND import_kwh IS NOT NULL
@@ -223,10 +228,11 @@ _LIVE_STATEMENTS = (
                avg(import_kwh) * 12 AS import_kw
         FROM local GROUP BY ALL HAVING count(*) >= 6
     )
-    SELECT is_weekend, half_hour_of_day, median(import_kw), count(*) FROM half_hours GROUP BY ALL
+    SELECT is_weekend, half_hour_of_day, median(import_kw) AS import_kw, count(*) AS day_count
+    FROM half_hours GROUP BY ALL
     """,
     """
-    INSERT INTO {fresh}.days
+    INSERT INTO {fresh}.days BY NAME
     SELECT local_date, interval_count, priced_count, used_count, costed_count,
            import_kwh, export_kwh,
            import_cost_aud, export_earning_aud, cost_aud, mean_import_c_per_kwh, reason
@@ -234,21 +240,23 @@ _LIVE_STATEMENTS = (
     WHERE site_id = $site AND local_date > CAST($now AT TIME ZONE $timezone AS DATE) - 62
     """,
     """
-    INSERT INTO {fresh}.price_bands
-    SELECT quantile_cont(per_kwh, 0.30), quantile_cont(per_kwh, 0.75), $spike,
-           CAST(count(*) AS INTEGER), min(interval_start),
-           max(interval_start + to_minutes(duration_minutes))
+    INSERT INTO {fresh}.price_bands BY NAME
+    SELECT quantile_cont(per_kwh, 0.30) AS cheap_below_c_per_kwh,
+           quantile_cont(per_kwh, 0.75) AS expensive_above_c_per_kwh,
+           $spike AS spike_above_c_per_kwh, CAST(count(*) AS INTEGER) AS interval_count,
+           min(interval_start) AS from_start,
+           max(interval_start + to_minutes(duration_minutes)) AS to_end
     FROM raw.amber_prices
     WHERE site_id = $site AND channel_type = 'general'
       AND interval_start >= $now - INTERVAL 30 DAY AND interval_start < $now
     """,
     """
-    INSERT INTO {fresh}.states
+    INSERT INTO {fresh}.states BY NAME
     SELECT source, state, since, last_success_at, CASE source
              WHEN 'amber' THEN (SELECT max(interval_start) FROM raw.amber_prices
                                 WHERE site_id = $site)
-             WHEN 'powerpal' THEN (SELECT max(interval_start) FROM raw.powerpal_usage) END,
-           message
+             WHEN 'powerpal' THEN (SELECT max(interval_start) FROM raw.powerpal_usage)
+           END AS newest_interval_start, message
     FROM out.states
     """,
 )
