@@ -1,1 +1,1 @@
-"""The energy and the money: pure functions. Nothing here knows Dagster, DuckDB, HTTP or the clock."""
+"""The energy and the money: pure functions. Nothing here knows Dagster, DuckDB or the clock."""

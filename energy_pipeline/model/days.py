@@ -77,9 +77,7 @@ def summarise_days(
     result = grouped[list(SUMMED)].sum(min_count=1)
     result["priced_count"] = grouped["import_c_per_kwh"].count()
     result["used_count"] = grouped["import_kwh"].count()
-    enough = grouped[list(SUMMED)].count().ge(
-        LEAST_COVERED_FRACTION * result["used_count"], axis=0
-    )
+    enough = grouped[list(SUMMED)].count().ge(LEAST_COVERED_FRACTION * result["used_count"], axis=0)
     result[list(SUMMED)] = result[list(SUMMED)].where(enough)
     result["costed_count"] = grouped["cost_aud"].count()
     result["estimated_count"] = grouped["_unsettled"].sum()

@@ -11,7 +11,7 @@ class SourceError(Exception):
     """A supplier gave no usable answer. The text is fit for a household to read."""
 
 
-class SourceRejected(SourceError):  # noqa: N818 - says what happened, base class says error
+class SourceRejected(SourceError):
     """The request or the file itself is wrong. A rerun cannot change the answer."""
 
 
@@ -23,7 +23,7 @@ class WindowTooLarge(SourceRejected):
     """The supplier wants fewer days in one request. Halve the window and ask again."""
 
 
-class SourceUnavailable(SourceError):  # noqa: N818 - as above
+class SourceUnavailable(SourceError):
     """Worth another attempt: 408, 5xx, the network, or an answer that is not what was expected."""
 
 
