@@ -100,8 +100,8 @@ def settle_interval(
     table: FloatArray, t: int, x: float, physics: Physics
 ) -> tuple[float, float, float, float]:
     """Charge, discharge, metered energy and curtailment for a change x of stored energy. [kWh]"""
-    charge_kwh = max(x, 0.0) * (1.0 / physics.charge_efficiency)
-    discharge_kwh = max(-x, 0.0) * physics.discharge_efficiency
+    charge_kwh = x * (1.0 / physics.charge_efficiency) if x > 0.0 else 0.0
+    discharge_kwh = -x * physics.discharge_efficiency if x < 0.0 else 0.0
     net_kwh = table[t, NET] + charge_kwh - discharge_kwh
     metered_kwh = metered(
         net_kwh,
@@ -135,7 +135,8 @@ def settle_path(
         charge_kwh, discharge_kwh, metered_kwh, curtailed_kwh = settle_interval(
             table, t, x, site.physics
         )
-        import_kwh, export_kwh = max(metered_kwh, 0.0), max(-metered_kwh, 0.0)
+        import_kwh = metered_kwh if metered_kwh > 0.0 else 0.0  # and never -0.0
+        export_kwh = -metered_kwh if metered_kwh < 0.0 else 0.0
         flows[0, t] = import_kwh
         flows[1, t] = export_kwh
         flows[2, t] = charge_kwh
