@@ -31,6 +31,8 @@ TABLES = {
     "amber_usage": ("raw.amber_usage", "channel_identifier"),
     "powerpal_usage": ("raw.powerpal_usage", "origin"),
 }
+DERIVED = "core"
+"""Stands among the sources of a chunk whose rows are stored but not yet derived from."""
 ASK_AGAIN_AFTER = timedelta(hours=20)
 USAGE_DEPTH = timedelta(days=95)
 """Amber keeps usage for about 90 days: once asked, an older day is not asked for again."""
@@ -115,6 +117,9 @@ def plan_chunks(
                 for source in wanted
                 if not resume or _lacking_days(db, source, first, last, now)
             )
+            start_of, end_of = day_start(first), day_start(last + timedelta(days=1))
+            if not lacking and read.underived_days(db, start=start_of, end=end_of):
+                lacking = (DERIVED,)
             chunks.append(Chunk(first, last, lacking))
             last = first - timedelta(days=1)
     return chunks
@@ -152,7 +157,11 @@ def run_backfill(
         failure = None
         if chunk.sources:
             result = _materialize(
-                [*(SOURCES[source] for source in chunk.sources), core.INTERVALS, core.DAYS],
+                [
+                    *(SOURCES[source] for source in chunk.sources if source != DERIVED),
+                    core.INTERVALS,
+                    core.DAYS,
+                ],
                 instance,
                 range_tags(chunk.first, chunk.last),
             )
@@ -245,7 +254,10 @@ def _first_failure(result: dg.ExecuteInProcessResult) -> str | None:
             data = event.step_failure_data
             if data.user_failure_data and data.user_failure_data.description:
                 return str(data.user_failure_data.description)
-            return str(data.error.message if data.error else event.message).strip()
+            error = data.error
+            while error is not None and error.cause is not None:
+                error = error.cause  # the outer ones say only that a step failed
+            return str(error.message if error else event.message).strip()
     return None if result.success else "the run failed; see the Dagster UI"
 
 

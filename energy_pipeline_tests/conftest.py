@@ -79,4 +79,4 @@ def home(
     monkeypatch.setattr(ingest, "now_utc", clock)
     monkeypatch.setattr(ingest, "FIRST_RETRY_SECONDS", 0.01)
     with dg.DagsterInstance.ephemeral() as instance:
-        yield Home(suppliers, clock, instance, tmp_path / ".env.local")
+        yield Home(suppliers, clock, instance, tmp_path / ".env.local", tmp_path / "data")

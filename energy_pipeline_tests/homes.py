@@ -43,21 +43,24 @@ class Home:
     clock: Clock
     instance: dg.DagsterInstance
     env_file: Path
+    data_dir: Path
 
     def settings(self) -> Settings:
         return load_settings((self.env_file,))
 
     @property
     def warehouse(self) -> WarehouseResource:
-        return WarehouseResource(database=str(self.settings().warehouse_path), timeout_seconds=20)
+        return WarehouseResource(
+            database=str(self.data_dir / "warehouse.duckdb"), timeout_seconds=20
+        )
 
     @property
     def live_path(self) -> Path:
-        return self.settings().serving_dir / "live.duckdb"
+        return self.data_dir / "serving" / "live.duckdb"
 
     @property
     def history_path(self) -> Path:
-        return self.settings().serving_dir / "history.duckdb"
+        return self.data_dir / "serving" / "history.duckdb"
 
     def materialize(
         self, *keys: dg.AssetKey, first: date | None = None, last: date | None = None
@@ -80,7 +83,7 @@ class Home:
 
     def write(self, sql: str) -> None:
         """Change the warehouse behind everybody's back."""
-        with open_for_writing(self.settings().warehouse_path) as db:
+        with open_for_writing(self.warehouse.path) as db:
             db.execute(sql)
 
 

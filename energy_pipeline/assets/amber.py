@@ -168,8 +168,10 @@ def _short_days(
     db: duckdb.DuckDBPyConnection, kind: _Kind, days: list[date], site_id: str
 ) -> list[str]:
     """Say which days lack minutes of which register, against what has begun of them."""
-    if not days:
+    site = read.site(db, site_id)
+    if not days or site is None:
         return []
+    registers = site.channel_types if kind is _PRICES else site.channel_identifiers
     now = ingest.now_utc()
     start, end = day_start(days[0]), day_start(days[-1] + timedelta(days=1))
     covered = read.covered_minutes(
@@ -178,10 +180,11 @@ def _short_days(
     short = []
     for day in days:
         expected = ingest.expected_minutes(day, now)
-        lacking = {name: m for name, m in covered.get(day, {}).items() if m < expected}
+        found = dict.fromkeys(sorted(registers), 0) | covered.get(day, {})
+        lacking = {name: m for name, m in found.items() if m < expected}
         if day not in covered and expected:
             short.append(f"{day}: nothing")
         elif lacking:
-            found = ", ".join(f"{name} {m} of {expected} min" for name, m in lacking.items())
-            short.append(f"{day}: {found}")
+            parts = ", ".join(f"{name} {m} of {expected} min" for name, m in lacking.items())
+            short.append(f"{day}: {parts}")
     return short

@@ -1,9 +1,10 @@
 """Ours: one row per interval, with the source and quality of all that is in it; a person's days."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+import duckdb
 import pandas as pd
 
 from energy_pipeline.assets import amber, ingest, powerpal
@@ -91,6 +92,7 @@ def intervals(
                     start=start,
                     end=end,
                 )
+                _log_derived(db, read.DERIVED_CORE, first, last, now, len(grid))
             priced += int(grid["import_c_per_kwh"].notna().sum())
             used += int(grid["import_kwh"].notna().sum())
     expected = INTERVALS_PER_DAY * len(days)
@@ -148,7 +150,9 @@ def days(
         with warehouse.read() as db:
             site = read.site(db, settings.amber_site_id)
         if site is None:
-            raise dg.Failure("no site is known yet: materialise core/intervals first")
+            raise dg.Failure(
+                "no site is known yet: materialise core/intervals first", allow_retries=False
+            )
         partition_days = ingest.partition_days(context, ingest.today())
         for first, last in ingest.windows(partition_days, DAYS_AT_A_TIME):
             local = local_days_touched(
@@ -171,8 +175,25 @@ def days(
                     start=local[0],
                     end=after,
                 )
+                _log_derived(db, read.DERIVED_DAYS, first, last, now, len(summary))
             newest = after - timedelta(days=1)
     return dg.MaterializeResult(metadata={"dagster/row_count": written, "newest_day": str(newest)})
+
+
+def _log_derived(
+    db: duckdb.DuckDBPyConnection, source: str, first: date, last: date, now: datetime, rows: int
+) -> None:
+    """Note that the days were derived from what was stored before `now`."""
+    write.log_ingest(
+        db,
+        source=source,
+        start=day_start(first),
+        end=day_start(last + timedelta(days=1)),
+        fetched_at=now,
+        row_count=rows,
+        changed_count=rows,
+        rejects=[],
+    )
 
 
 def _worst_cost_difference_c(usage: pd.DataFrame) -> float:

@@ -19,7 +19,7 @@ from energy_pipeline.sources.errors import (
     WindowTooLarge,
 )
 from energy_pipeline.sources.parsed import Parsed
-from energy_pipeline.warehouse.errors import WarehouseBusy
+from energy_pipeline.warehouse.errors import WarehouseBusy, WarehouseDamaged
 
 log = logging.getLogger("energy.ingest")
 
@@ -39,7 +39,6 @@ class Tally:
     notices: list[str] = field(default_factory=list)
     requests_left: int | None = None
     waited_seconds: float = 0.0
-    empty_days: list[date] = field(default_factory=list)
 
     def add(self, parsed: Parsed, changed: int) -> None:
         """Count one answer."""
@@ -109,17 +108,29 @@ def ask_in_windows(
         Fetches and stores the days first..last; returns how long to pause after it. [s]
     """
     for first, last in windows(days, longest):
-        try:
-            pause = _asked(context, first, last, ask, tally)
-        except WindowTooLarge:
-            if first == last:
-                raise
-            middle = first + (last - first) // 2
-            context.log.warning(f"{first} to {last} is too large for one request: halved")
-            pause = _asked(context, first, middle, ask, tally)
-            pause = _asked(context, middle + timedelta(days=1), last, ask, tally)
+        pause = _asked_in_halves(context, first, last, ask, tally)
         if pause > 0 and last != days[-1]:
             _wait(context, pause, tally)
+
+
+def _asked_in_halves(
+    context: dg.AssetExecutionContext,
+    first: date,
+    last: date,
+    ask: Callable[[date, date], float],
+    tally: Tally,
+) -> float:
+    try:
+        return _asked(context, first, last, ask, tally)
+    except WindowTooLarge:
+        if first == last:
+            raise
+    context.log.warning(f"{first} to {last} is too large for one request: halved")
+    middle = first + (last - first) // 2
+    pause = _asked_in_halves(context, first, middle, ask, tally)
+    if pause > 0:
+        _wait(context, pause, tally)
+    return _asked_in_halves(context, middle + timedelta(days=1), last, ask, tally)
 
 
 def _asked(
@@ -155,7 +166,7 @@ def retried_if_transient(context: dg.AssetExecutionContext) -> Iterator[None]:
     """Turn our errors into Dagster's: transient ones are retried, permanent ones never."""
     try:
         yield
-    except (SourceRejected, SettingsError) as exc:
+    except (SourceRejected, SettingsError, WarehouseDamaged) as exc:
         raise dg.Failure(str(exc), allow_retries=False) from None
     except (SourceUnavailable, WarehouseBusy) as exc:
         if context.retry_number >= MAX_RETRIES:

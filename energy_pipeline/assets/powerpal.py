@@ -50,14 +50,14 @@ def powerpal_usage(
                 parsed = powerpal.readings(
                     start, min(end, now), settings.powerpal_sample, complete_before=whole
                 )
-                store_readings(
+                changed = store_readings(
                     warehouse,
                     parsed,
                     device_id=powerpal.device_id,
                     origin="api",
                     days=(first, last),
                 )
-                tally.add(parsed, 0)
+                tally.add(parsed, changed)
                 return 0.0
 
             longest = MAX_READINGS_PER_REQUEST * settings.powerpal_sample // 1440

@@ -20,16 +20,17 @@ HISTORY = dg.AssetKey(["serving", "history"])
     kinds={"duckdb"},
     owners=["team:household"],
 )
-def live(home: HomeResource, warehouse: WarehouseResource) -> dg.MaterializeResult:
+def live(
+    context: dg.AssetExecutionContext, home: HomeResource, warehouse: WarehouseResource
+) -> dg.MaterializeResult:
     """serving/live.duckdb: prices now and next, 48 hours, days, states; the poller's too."""
-    settings = home.settings()
-    now = ingest.now_utc()
-    with warehouse.write() as db:
+    with ingest.retried_if_transient(context), warehouse.write() as db:
+        settings = home.settings()
         site = read.site(db, settings.amber_site_id)
         publish_live(
             db,
             settings.serving_dir / "live.duckdb",
-            live_facts(settings, site.site_id if site else "", now),
+            live_facts(settings, site.site_id if site else "", ingest.now_utc()),
         )
         newest = read.newest_interval_start(db, "raw.amber_prices")
     return dg.MaterializeResult(
@@ -45,9 +46,11 @@ def live(home: HomeResource, warehouse: WarehouseResource) -> dg.MaterializeResu
     kinds={"duckdb"},
     owners=["team:household"],
 )
-def history(home: HomeResource, warehouse: WarehouseResource) -> dg.MaterializeResult:
+def history(
+    context: dg.AssetExecutionContext, home: HomeResource, warehouse: WarehouseResource
+) -> dg.MaterializeResult:
     """serving/history.duckdb: all of core and out."""
-    with warehouse.write() as db:
+    with ingest.retried_if_transient(context), warehouse.write() as db:
         published = publish_history(
             db, home.settings().serving_dir / "history.duckdb", ingest.now_utc()
         )

@@ -10,6 +10,8 @@ import duckdb
 import pandas as pd
 
 NEM_OFFSET = timedelta(hours=10)
+DERIVED_CORE, DERIVED_DAYS = "core_intervals", "out_days"
+"""Sources under which the log notes what was derived, not fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,29 @@ def asked_days(
             days.add(day)
             day += timedelta(days=1)
     return days
+
+
+def underived_days(db: duckdb.DuckDBPyConnection, *, start: datetime, end: datetime) -> set[date]:
+    """Return the NEM days in [start, end) with changes in `raw` newer than what was derived."""
+    rows = db.execute(
+        f"""
+        WITH days AS (SELECT unnest(range($start, $end, INTERVAL 1 DAY)) AS day),
+        known AS (
+            SELECT day, max(fetched_at) FILTER (
+                       source NOT IN ('{DERIVED_CORE}', '{DERIVED_DAYS}') AND changed_count > 0
+                   ) AS changed_at,
+                   max(fetched_at) FILTER (source = '{DERIVED_CORE}') AS core_at,
+                   max(fetched_at) FILTER (source = '{DERIVED_DAYS}') AS days_at
+            FROM days JOIN raw.ingest_log ON window_start <= day AND window_end > day
+            GROUP BY day
+        )
+        SELECT day FROM known
+        WHERE changed_at > core_at OR changed_at > days_at
+              OR changed_at IS NOT NULL AND (core_at IS NULL OR days_at IS NULL)
+        """,
+        {"start": start, "end": end},
+    ).fetchall()
+    return {(day + NEM_OFFSET).date() for (day,) in rows}
 
 
 def covered_minutes(

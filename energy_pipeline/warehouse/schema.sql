@@ -103,7 +103,7 @@ CREATE TABLE raw.amber_usage_revisions AS SELECT *, fetched_at AS superseded_at 
 CREATE TABLE raw.powerpal_usage_revisions AS SELECT *, fetched_at AS superseded_at FROM raw.powerpal_usage;
 
 CREATE TABLE raw.ingest_log (            -- one row per request window: what was asked, what came
-    source        VARCHAR NOT NULL,      -- amber_prices, amber_usage, powerpal_usage
+    source        VARCHAR NOT NULL,      -- amber_prices, amber_usage, powerpal_usage; core_intervals and out_days: derived
     window_start  TIMESTAMPTZ NOT NULL,
     window_end    TIMESTAMPTZ NOT NULL,
     fetched_at    TIMESTAMPTZ NOT NULL,
