@@ -6,7 +6,8 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -128,7 +129,9 @@ def _say(sentence: str) -> None:
 def _prepare(_: argparse.Namespace) -> int:
     from energy_pipeline.preparation import prepare_stores
 
-    prepare_stores(load_settings(), say=_say)
+    settings = load_settings()
+    with _dagster_storage(settings):
+        prepare_stores(settings, say=_say)
     return 0
 
 
@@ -136,9 +139,28 @@ def _settle(_: argparse.Namespace) -> int:
     from energy_pipeline.home import prepare_dagster_home
     from energy_pipeline.preparation import settle_runs
 
-    prepare_dagster_home(load_settings())
-    settle_runs(_say)
+    settings = load_settings()
+    prepare_dagster_home(settings)
+    with _dagster_storage(settings):
+        settle_runs(_say)
     return 0
+
+
+@contextmanager
+def _dagster_storage(settings: Settings) -> Iterator[None]:
+    """Say in one sentence what a full disk or a damaged file does to Dagster's storage."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from energy_pipeline.home import StartError
+
+    try:
+        yield
+    except SQLAlchemyError as exc:
+        raise StartError(
+            f"Dagster's storage cannot be used ({getattr(exc, 'orig', None) or exc}): free space "
+            f"on the disk of {settings.dagster_home}, or run `energy prepare`, which replaces a "
+            "damaged file"
+        ) from None
 
 
 def _backfill(options: argparse.Namespace) -> int:
@@ -170,7 +192,7 @@ def _backfill(options: argparse.Namespace) -> int:
     if not any(chunk.sources for chunk in chunks):
         console.print("history: complete, nothing to fetch")
         return 0
-    with dg.DagsterInstance.get() as instance:
+    with _dagster_storage(settings), dg.DagsterInstance.get() as instance:
         return show_progress(backfill.run_backfill(chunks, instance), chunks, console)
 
 
@@ -205,7 +227,7 @@ def _import_powerpal_csv(options: argparse.Namespace) -> int:
             days += [nem_date(at.to_pydatetime()) for at in (starts.min(), starts.max())]
     if days and settings.has_amber:
         prepare_dagster_home(settings)
-        with dg.DagsterInstance.get() as instance:
+        with _dagster_storage(settings), dg.DagsterInstance.get() as instance:
             failure = backfill.derive(instance, min(days), max(days))
         if failure is not None:
             errors.print(f"stored, but not yet in core.intervals: {escape(failure)}")

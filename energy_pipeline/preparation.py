@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import dagster as dg
 
@@ -13,13 +18,24 @@ from energy_pipeline.resources import HomeResource
 from energy_pipeline.settings import Settings
 from energy_pipeline.warehouse.connect import open_for_writing
 
+DAGSTER_FILES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
+
 
 def prepare_stores(settings: Settings, say: Callable[[str], None]) -> None:
     """Create or migrate Dagster's storage and the warehouse, settle what was interrupted.
 
     The first live price is asked for here, so that the fridge shows it before Dagster is up.
     """
-    prepare_dagster_home(settings)
+    logging.getLogger("energy").addHandler(logging.NullHandler())  # `say` says it
+    storage = prepare_dagster_home(settings) / "storage"
+    if any(_is_damaged(storage / name) for name in DAGSTER_FILES):
+        aside = storage.with_suffix(".damaged")
+        shutil.rmtree(aside, ignore_errors=True)
+        storage.rename(aside)
+        say(
+            f"Dagster's record of its runs was damaged: moved to {aside}, a new one begun; "
+            "prices and usage are not in it"
+        )
     settle_runs(say)
     with open_for_writing(settings.warehouse_path):
         pass
@@ -41,3 +57,16 @@ def settle_runs(say: Callable[[str], None]) -> None:
         settled = settle_interrupted_runs(instance)
     if settled:
         say(f"{settled} interrupted runs were marked as failed")
+
+
+def _is_damaged(path: Path) -> bool:
+    """Whether a SQLite file is there and cannot be read, as a power cut may leave one."""
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(path)) as db:
+            return bool(db.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)])
+    except sqlite3.OperationalError:
+        return False  # locked, or the disk is full: another's affair
+    except sqlite3.DatabaseError:
+        return True

@@ -35,16 +35,22 @@ def print_status(settings: Settings, console: Console) -> int:
         return 1
     table = Table("table", "rows", "first interval", "newest interval")
     states = Table("source", "state", "since", "last success", "message")
-    with open_for_reading(settings.warehouse_path) as db:
-        for name in TABLES:
-            counted = db.execute(
-                f"SELECT count(*), min(interval_start), max(interval_start) FROM {name}"
-            ).fetchall()[0]
-            table.add_row(name, f"{counted[0]:,}", *(_when(at) for at in counted[1:]))
-        for source, state, since, success, message in db.execute(
-            "SELECT * FROM out.states ORDER BY source"
-        ).fetchall():
-            states.add_row(source, state, _when(since), _when(success), escape(message or ""))
+    try:
+        with open_for_reading(settings.warehouse_path) as db:
+            for name in TABLES:
+                counted = db.execute(
+                    f"SELECT count(*), min(interval_start), max(interval_start) FROM {name}"
+                ).fetchall()[0]
+                table.add_row(name, f"{counted[0]:,}", *(_when(at) for at in counted[1:]))
+            for source, state, since, success, message in db.execute(
+                "SELECT source, state, since, last_success_at, message FROM out.states ORDER BY 1"
+            ).fetchall():
+                states.add_row(source, state, _when(since), _when(success), escape(message or ""))
+    except duckdb.Error as exc:
+        raise WarehouseDamaged(
+            f"{settings.warehouse_path} cannot be read: {exc}; restore a back-up, or move it away "
+            "and fill a new one with `energy backfill`"
+        ) from exc
     console.print(table, states)
     return 0
 
@@ -142,10 +148,12 @@ def _live_file(path: Path) -> tuple[bool | None, str]:
         return None, f"{path}: not published yet"
     try:
         with duckdb.connect(str(path), read_only=True) as db:
-            published = db.execute("SELECT published_at FROM site").fetchall()[0][0]
-    except (duckdb.Error, IndexError) as exc:
+            published = db.execute("SELECT published_at FROM site").fetchall()
+    except duckdb.Error as exc:
         return False, f"{path} cannot be read: {exc}"
-    age = datetime.now(UTC) - published
+    if not published:
+        return False, f"{path} names no site: Amber has not answered since it was made"
+    age = datetime.now(UTC) - published[0][0]
     return age < STALE, f"the live file was published {age.total_seconds():.0f} s ago"
 
 
