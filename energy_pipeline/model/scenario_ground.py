@@ -5,7 +5,7 @@ whole interval is: the storage stands still there, nothing is billed, and the co
 arrays of such an interval hold the same time of the day before, which nothing of the result sees.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,6 +26,8 @@ from energy_pipeline.model.tariff_compile import CompiledTariff, compile_tariff
 
 DAY: Final = 288
 _SHOWN_MONTHS: Final = 6
+_MOST_KEPT: Final = {"ground": 4, "units": 24, "usage": 4, "sky": 2}  # large ones
+_MANY: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,12 +53,12 @@ class Prepared:
 
     def __init__(self, data: ScenarioData) -> None:
         self.data = data
-        self._kept: dict[Hashable, Any] = {}
+        self._kept: dict[str, dict[tuple[Hashable, ...], Any]] = {}
 
     @property
     def sha256(self) -> str:
         """Fingerprint of the data."""
-        return str(self._once("sha256", lambda: self.data.sha256))
+        return str(self.once(("sha256",), lambda: self.data.sha256))
 
     def ground(self, scenario: Scenario, *, installed_kw: float) -> Ground:
         """The household of a scenario.
@@ -75,7 +77,7 @@ class Prepared:
             scenario.levels,
             installed_kw if per_kw else 0.0,
         )
-        ground: Ground = self._once(key, lambda: _ground(self, scenario, installed_kw))
+        ground: Ground = self.once(key, lambda: _ground(self, scenario, installed_kw))
         return ground
 
     def modelled(
@@ -87,7 +89,7 @@ class Prepared:
             raise ValueError("household has no latitude and longitude; panels cannot be modelled")
         directions = tuple((a.tilt_degrees, a.azimuth_degrees) for a in system.arrays)
         weather = self._weather(scenario, source)
-        units = self._once(
+        units = self.once(
             ("units", site, source, directions), lambda: unit_yields(weather, site, system)
         )
         generated: Floats = ac_kwh(units, system, year=year).to_numpy()
@@ -147,7 +149,7 @@ class Prepared:
         """
         if car.pattern is not None:
             pattern, vehicle, seed = car.pattern, car.vehicle, car.seed
-            usage: Usage = self._once(
+            usage: Usage = self.once(
                 ("usage", pattern, vehicle, seed),
                 lambda: usage_from_pattern(pattern, vehicle, index=self.data.index, seed=seed),
             )
@@ -181,13 +183,17 @@ class Prepared:
             weather = five_minute_weather(sky.hourly, site, flicker_seed=0)
             return weather.reindex(index), sky.label
 
-        sky: tuple[pd.DataFrame, str] = self._once(("sky", site), invent)
+        sky: tuple[pd.DataFrame, str] = self.once(("sky", site), invent)
         return sky
 
-    def _once(self, key: Hashable, work: Any) -> Any:
-        if key not in self._kept:
-            self._kept[key] = work()
-        return self._kept[key]
+    def once(self, key: tuple[Hashable, ...], work: Callable[[], Any]) -> Any:
+        """What `work` gives, worked out once per key; of a kind (its first word) the last ones."""
+        kept = self._kept.setdefault(str(key[0]), {})
+        if key not in kept:
+            while len(kept) >= _MOST_KEPT.get(str(key[0]), _MANY):
+                kept.pop(next(iter(kept)))
+            kept[key] = work()
+        return kept[key]
 
 
 def _ground(prepared: Prepared, scenario: Scenario, installed_kw: float) -> Ground:
