@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -122,6 +122,7 @@ def _start(
         _wait_until(lambda: _listens(port), supervisor, stop)
     pages = [sys.executable, "-m", "streamlit", "run", str(PROJECT_ROOT / "streamlit_app/app.py")]
     pages += ["--server.port", str(settings.port), "--server.address", settings.host]
+    pages += [f"--server.allowedHosts={name}" for name in _page_names(settings.host)]
     keyless = {name: value for name, value in env.items() if name not in SECRET_VARIABLES}
     supervisor.start(Child("pages", pages, keyless, logs / "pages.log"))
     # Alone, before any other Dagster process: two that create the storage at once spoil it.
@@ -176,6 +177,27 @@ def _start(
     say(f"Dagster UI    http://127.0.0.1:{settings.dagster_port}")
     say(f"logs          {logs}")
     say("Ctrl-C stops everything")
+
+
+def _page_names(host: str) -> list[str]:
+    """Names by which a browser may ask for the pages; others are refused (DNS rebinding).
+
+    Empty on this machine alone, where the app's own configuration names them.
+    """
+    if host in ("127.0.0.1", "localhost", "::1"):
+        return []
+    machine = socket.gethostname()
+    names = {"127.0.0.1", "localhost", machine, f"{machine}.local"}
+    if host in ("0.0.0.0", "::"):
+        with suppress(socket.gaierror):  # not every machine knows its own name
+            names |= {str(found[4][0]) for found in socket.getaddrinfo(machine, None)}
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            # Sends nothing: only asks which of our addresses faces the network.
+            if probe.connect_ex(("192.0.2.1", 9)) == 0:
+                names.add(str(probe.getsockname()[0]))
+    else:
+        names.add(host)
+    return sorted(names)
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -59,15 +59,16 @@ def live_price(
     due = not said_at or now - datetime.fromisoformat(said_at) >= REPORT_EVERY
     if report.state == said_state and not due:
         return dg.SkipReason(f"{report.state}: price of {report.interval_start}")
+    told = {
+        "state": report.state,
+        "message": report.message,
+        "interval_start": report.interval_start and report.interval_start.isoformat(),
+        "price_class": report.price_class,
+        "import_c_per_kwh": report.import_c_per_kwh,
+        "rate_limit_left": report.requests_left,
+    }
     event = dg.AssetMaterialization(
         asset_key=serving.LIVE,
-        metadata={
-            "state": report.state,
-            "message": report.message or "none",
-            "interval_start": str(report.interval_start),
-            "price_class": report.price_class or "none",
-            "import_c_per_kwh": report.import_c_per_kwh or 0.0,
-            "rate_limit_left": str(report.requests_left),
-        },
+        metadata={name: value for name, value in told.items() if value is not None},
     )
     return dg.SensorResult(asset_events=[event], cursor=f"{now.isoformat()} {report.state}")
