@@ -156,18 +156,15 @@ def run_backfill(
     for chunk in chunks:
         failure = None
         if chunk.sources:
-            result = _materialize(
-                [
-                    *(SOURCES[source] for source in chunk.sources if source != DERIVED),
-                    core.INTERVALS,
-                    core.DAYS,
-                ],
-                instance,
-                range_tags(chunk.first, chunk.last),
-            )
-            failure = _first_failure(result)
-            rows += _row_count(result)
-            gaps += _gap_days(result)
+            wanted = [SOURCES[source] for source in chunk.sources if source != DERIVED]
+            if wanted:
+                result = _materialize(wanted, instance, range_tags(chunk.first, chunk.last))
+                failure = _first_failure(result)
+                rows += _row_count(result)
+                gaps += _gap_days(result)
+            # A run of its own: a supplier that is down must not keep back what another one sent.
+            not_derived = derive(instance, chunk.first, chunk.last, publish=False)
+            failure = failure or not_derived
             worked += 1
         done += chunk.day_count
         if publish and chunk.sources and worked % PUBLISH_EVERY_CHUNKS == 1:
