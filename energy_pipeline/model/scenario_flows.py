@@ -12,7 +12,7 @@ import pandas as pd
 
 from energy_pipeline.model.ev_cost import cost_by_source
 from energy_pipeline.model.scenario_data import INTERVAL_HOURS, Floats
-from energy_pipeline.model.scenario_run import Run
+from energy_pipeline.model.scenario_meter import Run
 
 FROM: Final = ("solar", "battery", "car", "grid")
 TO: Final = ("house", "car", "battery", "export")

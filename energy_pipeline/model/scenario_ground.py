@@ -41,8 +41,9 @@ class Ground:
     solar_kwh: Floats  # of the panels that stand already
     controlled_load_kwh: Floats | None
     plan: CompiledTariff
-    import_c_per_kwh: Floats
+    import_c_per_kwh: Floats  # after the plan's discounts
     feed_in_c_per_kwh: Floats
+    discount_factor: float  # of the import price
     import_limit_kw: float
     export_limit_kw: Floats
     notes: tuple[str, ...]
@@ -220,6 +221,7 @@ def _ground(prepared: Prepared, scenario: Scenario, installed_kw: float) -> Grou
     if controlled is not None:
         known &= np.isfinite(controlled)
     _judge_gaps(data.index, known, scenario)
+    discount = 1.0 - sum(each.fraction for each in tariff.discounts)
     return Ground(
         index=data.index,
         known=known,
@@ -228,8 +230,9 @@ def _ground(prepared: Prepared, scenario: Scenario, installed_kw: float) -> Grou
         solar_kwh=levels.solar * without_gaps(solar),
         controlled_load_kwh=controlled,
         plan=plan,
-        import_c_per_kwh=without_gaps(plan.import_c_per_kwh),
+        import_c_per_kwh=discount * without_gaps(plan.import_c_per_kwh),
         feed_in_c_per_kwh=without_gaps(plan.export_c_per_kwh),
+        discount_factor=discount,
         import_limit_kw=household.import_limit_kw,
         export_limit_kw=np.minimum(
             np.nan_to_num(plan.export_limit_kw, nan=0.0, posinf=np.inf), household.export_limit_kw

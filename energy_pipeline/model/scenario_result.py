@@ -13,7 +13,8 @@ from energy_pipeline.model.scenario import Scenario, plainly
 from energy_pipeline.model.scenario_data import ScenarioData
 from energy_pipeline.model.scenario_finance import Money, money, year_figures
 from energy_pipeline.model.scenario_ground import Prepared
-from energy_pipeline.model.scenario_run import ASSETS, Run, assets_of, simulate, without
+from energy_pipeline.model.scenario_meter import Run
+from energy_pipeline.model.scenario_run import ASSETS, assets_of, simulate, without
 from energy_pipeline.model.scenario_toml import read_scenario
 from energy_pipeline.model.scenario_year import year_scale, yearly
 

@@ -21,7 +21,7 @@ from energy_pipeline.model.scenario_flows import (
     stored_c_per_kwh,
 )
 from energy_pipeline.model.scenario_ground import Prepared
-from energy_pipeline.model.scenario_run import Run
+from energy_pipeline.model.scenario_meter import Run
 from energy_pipeline.model.scenario_year import Yearly
 
 _PACKAGES: Final = ("numpy", "pandas", "pvlib", "numba")
@@ -109,8 +109,8 @@ def labels(prepared: Prepared, scenario: Scenario, run: Run) -> list[str]:
         said.append("upper bound: the storage knew every price and all use in advance")
     if storage and strategy == "forecast_plan":
         said.append(f"the plan saw forecasts only: {_forecast_said(scenario, prepared)}")
-    if run.ground.plan.demand and storage:
-        said.append("the demand charge is billed, but no strategy steers by it")
+    if run.ground.plan.demand and storage and strategy != "perfect_foresight":
+        said.append("the demand charge is billed, but this strategy does not steer by it")
     unverified = sorted({str(row["asset"]) for row in assumptions(scenario) if not row["verified"]})
     if unverified:
         said.append(f"figures without a read source: {', '.join(unverified)} (see assumptions)")

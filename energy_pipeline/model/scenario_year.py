@@ -12,7 +12,7 @@ import pandas as pd
 from energy_pipeline.model.bill import Bill
 from energy_pipeline.model.bill_summary import DAYS_PER_YEAR, annualise
 from energy_pipeline.model.scenario_data import Floats
-from energy_pipeline.model.scenario_run import Run
+from energy_pipeline.model.scenario_meter import Run
 from energy_pipeline.model.tariff_calendar import sum_by
 
 
