@@ -21,6 +21,7 @@ from pathlib import Path
 import duckdb
 
 from energy_pipeline.model.poll_plan import INTERVAL, interval_start, next_poll
+from energy_pipeline.resources import HomeResource
 from energy_pipeline.settings import Settings
 from energy_pipeline.sources.amber import AmberApi, Answer, Site, choose_site
 from energy_pipeline.sources.errors import (
@@ -30,6 +31,7 @@ from energy_pipeline.sources.errors import (
     SourceThrottled,
 )
 from energy_pipeline.sources.powerpal import PowerpalApi
+from energy_pipeline.sources.transport import LIVE_LIMITS
 from energy_pipeline.warehouse import read, write
 from energy_pipeline.warehouse.connect import open_for_writing
 from energy_pipeline.warehouse.errors import WarehouseBusy, WarehouseDamaged
@@ -41,6 +43,8 @@ NEXT_INTERVALS = 60  # 12 of five minutes and 48 of thirty: a day ahead
 LEAST_PREVIOUS = 3
 MOST_PREVIOUS = 288  # a day: what is older comes with the intraday run
 POWER_EVERY = timedelta(seconds=60)
+POWER_TAKES = timedelta(seconds=10)
+"""The longest that asking for the power may take, with what is published of it."""
 WAREHOUSE_TIMEOUT_SECONDS = 20.0
 FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS = 5.0, 60.0
 REJECTED_BACK_OFF = timedelta(minutes=5)
@@ -97,9 +101,15 @@ class LivePoller:
         self._stepped_at = now
         if now >= self._price_due:
             self._price_due = self._poll_price(now)
-        if self._powerpal is not None and now >= self._power_due:
+        if self._powerpal is None:
+            return self._price_due
+        # A slow meter must not make the price late: it is asked when the price can wait.
+        free_until = self._price_due - POWER_TAKES
+        if now >= self._power_due and self._clock() <= free_until:
             self._power_due = self._poll_power(self._powerpal, now)
-        return min(self._price_due, self._power_due) if self._powerpal else self._price_due
+        if self._power_due <= now:
+            return self._price_due
+        return min(self._price_due, self._power_due)
 
     def _poll_price(self, now: datetime) -> datetime:
         try:
@@ -302,6 +312,13 @@ class PollerThread:
             self.error = f"{type(exc).__name__}: {exc}"
         finally:
             os.close(lock)
+
+
+def live_poller(home: HomeResource) -> LivePoller:
+    """Make the poller of a home: Amber, and Powerpal where it is configured."""
+    settings = home.settings()
+    powerpal = home.powerpal(LIVE_LIMITS) if settings.has_powerpal else None
+    return LivePoller(settings, home.amber(LIVE_LIMITS), powerpal)
 
 
 def live_facts(settings: Settings, site_id: str, now: datetime) -> LiveFacts:

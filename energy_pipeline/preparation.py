@@ -13,7 +13,7 @@ import dagster as dg
 
 from energy_pipeline.backfill import settle_interrupted_runs
 from energy_pipeline.home import prepare_dagster_home
-from energy_pipeline.poller import LivePoller
+from energy_pipeline.poller import live_poller
 from energy_pipeline.resources import HomeResource
 from energy_pipeline.settings import Settings
 from energy_pipeline.warehouse.connect import open_for_writing
@@ -40,9 +40,7 @@ def prepare_stores(settings: Settings, say: Callable[[str], None]) -> None:
     with open_for_writing(settings.warehouse_path):
         pass
     if settings.has_amber:
-        home = HomeResource()
-        powerpal = home.powerpal() if settings.has_powerpal else None
-        poller = LivePoller(settings, home.amber(), powerpal)
+        poller = live_poller(HomeResource())
         poller.step()
         report = poller.report
         if report.state == "ok":

@@ -15,6 +15,7 @@ from pydantic import Field
 from energy_pipeline.settings import ENV_FILES, Settings, SettingsError, load_settings, missing
 from energy_pipeline.sources.amber import AmberApi, amber_api
 from energy_pipeline.sources.powerpal import PowerpalApi, powerpal_api
+from energy_pipeline.sources.transport import DEFAULT_LIMITS, Limits
 from energy_pipeline.warehouse.connect import open_for_reading, open_for_writing
 
 
@@ -30,14 +31,16 @@ class HomeResource(dg.ConfigurableResource):
         """Read the settings; SettingsError names what is wrong."""
         return load_settings(tuple(Path(name) for name in self.env_files))
 
-    def amber(self) -> AmberApi:
+    def amber(self, limits: Limits = DEFAULT_LIMITS) -> AmberApi:
         """Open Amber with the household's key."""
         settings = self.settings()
         if settings.amber_token is None:
             raise SettingsError(missing("AMBER_TOKEN"))
-        return amber_api(settings.amber_token.get_secret_value(), settings.amber_base_url)
+        return amber_api(
+            settings.amber_token.get_secret_value(), settings.amber_base_url, limits=limits
+        )
 
-    def powerpal(self) -> PowerpalApi:
+    def powerpal(self, limits: Limits = DEFAULT_LIMITS) -> PowerpalApi:
         """Open Powerpal with the device's key."""
         settings = self.settings()
         if settings.powerpal_token is None or settings.powerpal_device_id is None:
@@ -46,6 +49,7 @@ class HomeResource(dg.ConfigurableResource):
             settings.powerpal_token.get_secret_value(),
             settings.powerpal_device_id,
             settings.powerpal_base_url,
+            limits=limits,
         )
 
 

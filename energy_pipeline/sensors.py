@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from energy_pipeline.assets import serving
-from energy_pipeline.poller import LivePoller, PollerThread
+from energy_pipeline.poller import PollerThread, live_poller
 from energy_pipeline.resources import HomeResource
 from energy_pipeline.settings import SettingsError
 
@@ -40,10 +40,8 @@ def live_price(
             thread = None
         died = thread is not None and not thread.alive
         if thread is None or died:
-            powerpal = home.powerpal() if settings.has_powerpal else None
-            poller = LivePoller(settings, home.amber(), powerpal)
             _running[str(settings.data_dir)] = PollerThread(
-                poller, settings.data_dir / "live-poller.lock"
+                live_poller(home), settings.data_dir / "live-poller.lock"
             )
             _running[str(settings.data_dir)].start()
             if thread is not None and died:

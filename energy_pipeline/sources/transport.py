@@ -51,6 +51,8 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+LIVE_LIMITS = Limits(connect_seconds=3.0, read_seconds=5.0, total_seconds=8.0)
+"""For what is asked every few minutes anyway: better late than waited for."""
 
 
 @dataclass(frozen=True, slots=True)
