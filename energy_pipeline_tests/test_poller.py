@@ -304,3 +304,14 @@ def test_two_threads_of_one_home_never_ask_at_the_same_time(home: Home, make: Ma
     assert not first.alive
     assert not second.alive
     assert first.error is second.error is None
+
+
+def test_the_meter_is_asked_only_while_the_price_can_wait(home: Home, make: MakePoller) -> None:
+    poller = make(powerpal=True)
+    home.clock.set(T + timedelta(seconds=16))
+    while poller.report.price_class != "locked":
+        assert asked(home, "/device") == 0
+        home.clock.set(poller.step())
+    assert asked(home, "/device") == 1
+    run(poller, home, T + 2 * INTERVAL)
+    assert 8 <= asked(home, "/device") <= 10  # about once a minute
