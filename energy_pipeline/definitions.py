@@ -20,8 +20,14 @@ defs = dg.Definitions(
         serving.history,
     ],
     asset_checks=STANDING_CHECKS,
-    jobs=[schedules.intraday_job, schedules.nightly_job, schedules.tidy],
-    schedules=[schedules.intraday, schedules.nightly, schedules.weekly],
+    jobs=[schedules.intraday_job, schedules.nightly_job, schedules.derive_job, schedules.tidy],
+    schedules=[
+        schedules.intraday,
+        schedules.intraday_derive,
+        schedules.nightly,
+        schedules.nightly_derive,
+        schedules.weekly,
+    ],
     sensors=[sensors.live_price],
     resources={
         "home": HomeResource(),

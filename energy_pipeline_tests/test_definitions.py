@@ -85,7 +85,13 @@ def test_each_day_of_data_is_a_nem_day(repository: dg.RepositoryDefinition) -> N
 def test_whatever_runs_by_itself_is_on_from_the_start(
     repository: dg.RepositoryDefinition,
 ) -> None:
-    assert {s.name for s in repository.schedule_defs} == {"intraday", "nightly", "weekly"}
+    assert {s.name for s in repository.schedule_defs} == {
+        "intraday",
+        "intraday_derive",
+        "nightly",
+        "nightly_derive",
+        "weekly",
+    }
     assert {s.name for s in repository.sensor_defs} == {"live_price"}
     for schedule in repository.schedule_defs:
         assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING

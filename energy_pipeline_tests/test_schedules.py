@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from energy_pipeline import sensors
+from energy_pipeline.checks.tables import STANDING_CHECKS
 from energy_pipeline.definitions import defs
 from energy_pipeline.resources import HomeResource
 from energy_pipeline.schedules import (
@@ -18,8 +19,9 @@ from energy_pipeline.schedules import (
     RANGE_END,
     RANGE_START,
     intraday,
+    intraday_derive,
     nightly,
-    range_tags,
+    nightly_derive,
 )
 from energy_pipeline.sensors import live_price
 from energy_pipeline_tests.homes import Home
@@ -49,6 +51,7 @@ def days_of(schedule: dg.ScheduleDefinition, at: datetime) -> tuple[date, date]:
 def test_the_intraday_run_is_for_yesterday_and_today_by_nem_time(at: str, today: str) -> None:
     last = date.fromisoformat(today)
     found = days_of(intraday, datetime.fromisoformat(at))
+    assert found == days_of(intraday_derive, datetime.fromisoformat(at))
     assert found == (last - timedelta(days=INTRADAY_DAYS - 1), last)
 
 
@@ -56,6 +59,7 @@ def test_the_intraday_run_is_for_yesterday_and_today_by_nem_time(at: str, today:
 def test_the_nightly_run_is_for_two_weeks_that_are_over(at: str) -> None:
     instant = datetime.fromisoformat(at)
     first, last = days_of(nightly, instant)
+    assert (first, last) == days_of(nightly_derive, instant)
     assert last == (instant + timedelta(hours=10)).date() - timedelta(days=1)
     assert (last - first).days + 1 == NIGHTLY_DAYS == 14
 
@@ -65,17 +69,21 @@ def test_the_schedules_tick_by_nem_time_whatever_local_clocks_do() -> None:
         assert schedule.execution_timezone == "Australia/Brisbane"
 
 
-def test_the_intraday_run_with_its_tags_does_both_days_and_publishes(home: Home) -> None:
-    request = intraday(dg.build_schedule_context(scheduled_execution_time=home.clock.now))
-    job = defs.resolve_job_def("intraday")
-    result = job.execute_in_process(
+def run(home: Home, schedule: dg.ScheduleDefinition) -> dg.ExecuteInProcessResult:
+    """What the daemon does at a tick, in this process."""
+    request = schedule(dg.build_schedule_context(scheduled_execution_time=home.clock.now))
+    return defs.resolve_job_def(schedule.job_name).execute_in_process(
         instance=home.instance,
         tags=request.tags,
         run_config=QUIET,
         resources={"home": HomeResource(), "warehouse": home.warehouse},
+        raise_on_error=False,
     )
-    assert result.success
-    assert request.tags == range_tags(date(2026, 10, 19), date(2026, 10, 20))
+
+
+def test_the_intraday_runs_with_their_tags_do_both_days_and_publish(home: Home) -> None:
+    assert run(home, intraday).success
+    assert run(home, intraday_derive).success
     assert home.query(
         "SELECT nem_date, count(*), count(import_c_per_kwh) FROM core.intervals "
         "GROUP BY 1 ORDER BY 1"
@@ -84,6 +92,23 @@ def test_the_intraday_run_with_its_tags_does_both_days_and_publishes(home: Home)
         (date(2026, 10, 20), 288, 145),
     ]
     assert home.live_path.exists()
+    assert home.history_path.exists()
+
+
+def test_a_supplier_that_is_down_does_not_keep_back_what_the_others_sent(home: Home) -> None:
+    home.suppliers.fault("/powerpal", status=401)
+    home.suppliers.fault("/usage", status=404)
+    assert not run(home, intraday).success
+    assert run(home, intraday_derive).success
+    assert home.query("SELECT count(import_c_per_kwh) FROM core.intervals") == [(288 + 145,)]
+    assert home.live_path.exists()
+
+
+def test_the_nightly_run_makes_every_standing_check(home: Home) -> None:
+    checked = run(home, nightly).get_asset_check_evaluations()
+    names = {check.check_name for check in checked}
+    assert {check.check_key.name for check in STANDING_CHECKS} <= names
+    assert run(home, nightly_derive).success
 
 
 # The sensor
