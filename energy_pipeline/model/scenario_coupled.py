@@ -14,8 +14,8 @@ import numpy as np
 
 from energy_pipeline.model.bill import billed_kw, marginal_prices, measured_kw
 from energy_pipeline.model.scenario import Strategy
-from energy_pipeline.model.scenario_data import Floats
-from energy_pipeline.model.scenario_meter import Home, Run, Terms
+from energy_pipeline.model.scenario_data import INTERVAL_HOURS, Floats
+from energy_pipeline.model.scenario_meter import Home, Run
 from energy_pipeline.model.tariff_calendar import IntArray
 from energy_pipeline.model.tariff_compile import CompiledTariff
 from energy_pipeline.model.tariff_demand import CompiledDemand
@@ -107,14 +107,19 @@ def _capped(home: Home, part: CompiledDemand, base: Run) -> Run:
 
 
 def _with_caps(home: Home, part: CompiledDemand, caps_kw: Floats) -> Run:
-    """Import held to each period's cap inside the windows, as far as the storage can."""
+    """Import held to each period's cap inside the windows, as far as the storage can.
+
+    The cap is on the mean of a half hour; inside it the limit follows what the house itself does.
+    """
     count = len(home.load_kwh)
-    limit = np.broadcast_to(np.asarray(home.ground.import_limit_kw, dtype=float), (count,)).copy()
     lengths = np.diff(np.append(part.starts, count))
+    net_kw = (home.load_kwh - home.solar_kwh) / INTERVAL_HOURS
+    mean_kw = np.add.reduceat(net_kw, part.starts) / lengths
     caps = np.full(len(part.starts), np.inf)
     caps[part.chosen] = caps_kw[part.group]
-    terms: Terms = replace(home.terms, import_limit_kw=np.minimum(limit, np.repeat(caps, lengths)))
-    return home.run(terms)
+    shaped = np.maximum(np.repeat(caps - mean_kw, lengths) + net_kw, 0.0)
+    limit = np.minimum(home.ground.import_limit_kw, shaped)
+    return home.run(replace(home.terms, import_limit_kw=limit))
 
 
 def _period_of_interval(part: CompiledDemand, count: int) -> IntArray:

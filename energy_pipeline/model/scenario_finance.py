@@ -1,7 +1,7 @@
 """The purchase of a scenario: prices, rebates, ageing equipment, savings year by year.
 
 The first year is the year of the data. Later ones are simulated again with older panels and a
-smaller battery, at some ages or at all of them; in between the saving is taken to change evenly.
+smaller battery, at some ages or at all of them; in between the saving follows the curve they make.
 Prices then rise together, so the saving of a year is multiplied by their rise.
 """
 
@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
+from numpy.polynomial import Polynomial
 
 from energy_pipeline.model.battery_fade import warranty_line
 from energy_pipeline.model.cash_flow import Appraisal, Purchase, appraise
@@ -195,8 +196,9 @@ def capacity_by_year(
     scenario: Scenario, years: int, *, delivered_kwh_per_year: float
 ) -> tuple[list[float], list[int]]:
     """Capacity left at the start of each year, and the years in which the battery is replaced."""
-    asset = scenario.battery
-    if asset is None or asset.warranty_years is None:
+    asset, finance = scenario.battery, scenario.finance
+    ageless = finance is not None and finance.ageing == "none"
+    if asset is None or asset.warranty_years is None or ageless:
         return [1.0] * years, []
     left, replaced, age = [], [], 0
     for year in range(1, years + 1):
@@ -259,8 +261,8 @@ def money(prepared: Prepared, scenario: Scenario, *, before_aud: float) -> Money
     ]
     rise = 1.0 + finance.price_escalation
     savings = [
-        float(np.interp(year, chosen, saved)) * rise ** (year - 1)
-        for year in range(1, finance.years + 1)
+        saving * rise**y
+        for y, saving in enumerate(_between(chosen, saved, replaced, finance.years))
     ]
     spent = outlay(scenario, finance)
     purchase = _purchase(scenario, finance, spent, replaced)
@@ -275,6 +277,17 @@ def money(prepared: Prepared, scenario: Scenario, *, before_aud: float) -> Money
         lcos_aud_per_kwh=_lcos(scenario, finance, spent, first, capacity),
         statement=_statement(scenario, finance, chosen, replaced),
     )
+
+
+def _between(chosen: list[int], saved: list[float], replaced: list[int], years: int) -> list[float]:
+    """Savings of every year from those simulated: a parabola, or a line, between replacements."""
+    known = dict(zip(chosen, saved, strict=True))
+    found: list[float] = []
+    for first, after in pairwise([1, *replaced, years + 1]):
+        here = [year for year in chosen if first <= year < after] or [1]
+        fit = Polynomial.fit(here, [known[year] for year in here], deg=min(len(here) - 1, 2))
+        found += [known.get(year, float(fit(year))) for year in range(first, after)]
+    return found
 
 
 def _purchase(scenario: Scenario, finance: Finance, spent: Outlay, replaced: list[int]) -> Purchase:
@@ -346,7 +359,7 @@ def _statement(scenario: Scenario, finance: Finance, chosen: list[int], replaced
     battery = scenario.battery
     if battery is not None and battery.warranty_years is None:
         said.append("the battery does not fade: its warranty is not published")
-    elif battery is not None:
+    elif battery is not None and finance.ageing != "none":
         said.append("the battery fades along its warranty line")
     if replaced:
         said.append(f"battery replaced in year {', '.join(str(y) for y in replaced)}")

@@ -21,6 +21,7 @@ from energy_pipeline.model.scenario_storage import Sight, run_strategy, window_i
 
 _TURNS: Final = 6  # of battery and car, each given the other
 _SMALL_AUD: Final = 1e-6
+_ROUNDING_KWH: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -251,8 +252,14 @@ class Home:
 
     def _violations(self, flows: DispatchResult, imported: Floats) -> Violations:
         """What was missed of the connection itself, not of a cap the search for demand set."""
-        over = np.maximum(imported - self.ground.import_limit_kw * INTERVAL_HOURS, 0.0).sum()
-        return replace(flows.violations, import_over_kwh=float(over))
+        missed = flows.violations
+        over_kwh = imported - self.ground.import_limit_kw * INTERVAL_HOURS
+        over = float(np.maximum(over_kwh, 0.0)[over_kwh > _ROUNDING_KWH].sum())
+        if over == missed.import_over_kwh:
+            return missed
+        whole = replace(missed, import_over_kwh=over)
+        share = _misses_kwh(whole) / _misses_kwh(missed)
+        return replace(whole, notional_aud=missed.notional_aud * share)
 
     def _bound(
         self, flows: DispatchResult, car: CarRun | None, turns: int
@@ -289,6 +296,11 @@ def _no_energy_burnt(flows: DispatchResult, solar_kwh: Floats) -> tuple[Floats, 
         flows.import_kwh - less_import,
         flows.export_kwh + over - less_import,
     )
+
+
+def _misses_kwh(missed: Violations) -> float:
+    names = (name for name in missed.__dataclass_fields__ if name.endswith("_kwh"))
+    return float(sum(getattr(missed, name) for name in names))
 
 
 def _where(known: Bools, values: Floats) -> Floats:

@@ -314,7 +314,8 @@ def intervals(scenario: Scenario, run: Run) -> pd.DataFrame:
             "car_kwh": run.car.soc_kwh,
         }
     frame = pd.DataFrame(columns, index=run.ground.index.rename("interval_start"))
-    return frame if run.ground.known.all() else frame.where(run.ground.known[:, None])
+    frame.loc[~run.ground.known] = np.nan
+    return frame
 
 
 def as_json(value: Any) -> Any:
