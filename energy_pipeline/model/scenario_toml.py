@@ -48,6 +48,8 @@ SCHEMA: Final = "hes-scenario/1"
 MOST_BYTES: Final = 262_144  # a document is written by a person; a whole plan fits many times
 MOST_DEPTH: Final = 12
 MOST_DRIVERS: Final = 24
+MOST_TEXT: Final = 1_000
+MOST_WHOLE: Final = 2**53
 _FIRST_INSTALL, _LAST_INSTALL = date(2011, 1, 1), date(2060, 12, 31)
 _STATES: Final = ("ACT", "NSW", "NT", "QLD", "SA", "TAS", "VIC", "WA")
 _TABLES: Final = (
@@ -153,7 +155,7 @@ def read_scenario(document: Mapping[str, Any]) -> Scenario:
 
 
 def _plain(value: Any, path: str, depth: int) -> Any:
-    """The document with dates as text, as JSON would hold it; too deep is refused."""
+    """The document with dates as text, as JSON would hold it; too deep or unsafe is refused."""
     if depth > MOST_DEPTH:
         raise ValueError(f"{path}: nested more than {MOST_DEPTH} deep")
     if isinstance(value, dict):
@@ -163,6 +165,13 @@ def _plain(value: Any, path: str, depth: int) -> Any:
         }
     if isinstance(value, list):
         return [_plain(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
+    if isinstance(value, str):
+        if len(value) > MOST_TEXT or not all(c.isprintable() or c == "\n" for c in value):
+            raise ValueError(f"{path}: a text has at most {MOST_TEXT} printable characters")
+        if "<" in value or ">" in value:
+            raise ValueError(f"{path}: a text must not hold < or >")
+    if isinstance(value, int) and abs(value) > MOST_WHOLE:
+        raise ValueError(f"{path}: a number of {len(str(value))} digits is beyond anything here")
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
