@@ -5,7 +5,7 @@ decision.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
@@ -116,23 +116,28 @@ class ScenarioData:
         cls,
         frame: pd.DataFrame,
         *,
+        series: Collection[str] = (),
         weather: pd.DataFrame | None = None,
         usage: Usage | None = None,
         forecasts: Mapping[str, IssuedForecast] | None = None,
     ) -> "ScenarioData":
-        """Take the columns this class names; every other column becomes a series a plan may name.
+        """Take the columns this class names; rows absent between first and last become gaps.
 
-        Rows absent between the first and the last become gaps.
+        A column of which nothing is known counts as absent.
 
         Parameters
         ----------
         frame : pd.DataFrame
             Indexed by interval_start (UTC), or with it as a column; ascending, no repeats.
+        series : collection of str
+            Further columns that the plan names.
+        weather, usage, forecasts
+            As of the class; weather is brought to the index.
 
         Raises
         ------
         ValueError
-            If the index is not so, off the 5-minute grid, or nothing is in it.
+            If the index is not so, off the 5-minute grid, nothing is in it, or a series is not.
         """
         if "interval_start" in frame.columns:
             frame = frame.set_index("interval_start")
@@ -147,13 +152,18 @@ class ScenarioData:
         if off.any():
             raise ValueError(f"interval_start {start[off][0]} is off the 5-minute grid")
         index = pd.date_range(start[0], start[-1], freq=STEP, name="interval_start", unit="us")
-        whole = frame.set_axis(start).select_dtypes("number").astype(float).reindex(index)
-        known = {name: whole[name].to_numpy() for name in (*ENERGIES, *PRICES) if name in whole}
-        other = {str(name): whole[name].to_numpy() for name in whole if name not in known}
+        absent = [name for name in series if name not in frame]
+        if absent:
+            raise ValueError(f"the frame has no column {absent[0]!r}; it has {list(frame)}")
+        wanted = [name for name in (*ENERGIES, *PRICES) if name in frame]
+        whole = frame.set_axis(start)[[*wanted, *series]].astype(float).reindex(index)
+        known: dict[str, Any] = {
+            name: whole[name].to_numpy() for name in wanted if whole[name].notna().any()
+        }
         return cls(
             index=index,
             **known,
-            series=other,
+            series={name: whole[name].to_numpy() for name in series},
             weather=None if weather is None else weather.reindex(index),
             usage=usage,
             forecasts=forecasts or {},

@@ -39,11 +39,21 @@ def test_all_gaps_are_one_gap_to_the_fingerprint():
 
 
 def test_a_frame_keeps_its_missing_rows_as_gaps():
-    frame = pd.DataFrame({"import_kwh": 0.2, "extra_price": 5.0}, index=INDEX).drop(INDEX[10:13])
-    made = ScenarioData.from_frame(frame)
+    frame = pd.DataFrame({"import_kwh": 0.2, "extra": 5.0, "site": "home"}, index=INDEX)
+    made = ScenarioData.from_frame(frame.drop(INDEX[10:13]), series=["extra"])
     assert np.isnan(made.import_kwh).sum() == 3
-    assert list(made.series) == ["extra_price"]
+    assert list(made.series) == ["extra"]
     assert made.export_kwh is None
+    with pytest.raises(ValueError, match="no column 'other'"):
+        ScenarioData.from_frame(frame, series=["other"])
+
+
+def test_a_column_of_which_nothing_is_known_counts_as_absent():
+    frame = pd.DataFrame({"import_kwh": 0.2, "load_kwh": np.nan, "solar_kwh": None}, index=INDEX)
+    made = ScenarioData.from_frame(frame)
+    assert made.load_kwh is None
+    assert made.solar_kwh is None
+    assert made.sha256 == ScenarioData.from_frame(frame[["import_kwh"]]).sha256
 
 
 @pytest.mark.parametrize(
