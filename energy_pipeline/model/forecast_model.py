@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 
 from energy_pipeline.model.dispatch.plan import IssuedForecast
-from energy_pipeline.model.dispatch.problem import FloatArray
+from energy_pipeline.model.dispatch.problem import FloatArray, IntArray
 
 DAY: Final = 288  # intervals of 5 minutes
+_BLOCK: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,21 +70,30 @@ def forecast_from_past(
     usual = _usual_days(actual, recipe.day_weight)
     issues = np.arange(0, len(actual), every)
     leads = np.arange(min(horizon + every, len(actual)))
+    values = np.empty((len(issues), len(leads)))
+    for first in range(0, len(issues), _BLOCK):  # a year at once would take a gigabyte
+        block = slice(first, first + _BLOCK)
+        values[block] = _foreseen(actual, usual, issues[block], leads, recipe)
+    return IssuedForecast(issued_interval=issues, values=values)
+
+
+def _foreseen(
+    actual: FloatArray, usual: FloatArray, issues: IntArray, leads: IntArray, recipe: Recipe
+) -> FloatArray:
+    """What was foreseen at some issues. Shape (issues, leads)."""
     # usual[d, slot]: as known when day d began; a slot of today already seen belongs to day d + 1.
-    target = issues[:, None] + leads[None, :]
-    day, slot = issues // DAY, issues % DAY
-    later = target % DAY
-    seen_today = later < slot[:, None]
-    values = usual[day[:, None] + seen_today, later]
-    last = issues - 1
-    known = np.where(last >= 0, actual[last], np.nan)
-    departure = np.nan_to_num(known - usual[np.maximum(last, 0) // DAY, np.maximum(last, 0) % DAY])
+    later = (issues[:, None] + leads[None, :]) % DAY
+    seen_today = later < (issues % DAY)[:, None]
+    values = usual[(issues // DAY)[:, None] + seen_today, later]
+    last = np.maximum(issues - 1, 0)
+    known = np.where(issues > 0, actual[last], np.nan)
+    departure = np.nan_to_num(known - usual[last // DAY, last % DAY])
     fading = np.exp(-(leads + 1) / (12.0 * recipe.memory_hours))
     values = values + departure[:, None] * fading[None, :]
     if recipe.scale is not None:
         values = recipe.scale * np.sinh(values)
-    values = np.maximum(values, recipe.lowest)
-    return IssuedForecast(issued_interval=issues, values=values)
+    bounded: FloatArray = np.maximum(values, recipe.lowest)
+    return bounded
 
 
 def _usual_days(actual: FloatArray, weight: float) -> FloatArray:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from energy_pipeline.model.scenario_ground import Prepared
 from energy_pipeline.model.scenario_result import compare, run_scenario, value_of_assets
-from energy_pipeline.model.scenario_toml import load_scenario, parse
+from energy_pipeline.model.scenario_toml import load_scenario, parse, with_values
 from energy_pipeline_tests.model.scenario_home import (
     BATTERY,
     CAR,
@@ -20,6 +21,7 @@ from energy_pipeline_tests.model.scenario_home import (
     home,
 )
 
+EXAMPLES = sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
 PROPHET = dispatch("perfect_foresight")
 REPORTED = DOCUMENT.replace("[household]", '[household]\nmissing = "report"')
 BOTH = REPORTED + SOLAR + BATTERY + PROPHET + FINANCE
@@ -174,3 +176,12 @@ def test_an_estimated_load_is_labelled(prepared):
     assert "the use of the house is an estimate" in found["labels"]
     with pytest.raises(ValueError, match=r"household\.existing_solar"):
         run_scenario(load_scenario(DOCUMENT), meters)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_shipped_example_runs_on_a_month_of_a_home(path):
+    document = with_values(parse(path.read_text()), {"household.least_coverage_fraction": 0.3})
+    found = run_scenario(document, home(days=28)).document
+    assert found["yearly"]["after_aud"] is not None
+    assert json.dumps(found, allow_nan=False)
+    assert (found["finance"] is None) == ("finance" not in document)
