@@ -96,7 +96,9 @@ def plan_chunks(
         If start is after end, chunk_days is not positive, or a source is unknown.
     """
     if start > end:
-        raise ValueError(f"--start {start} is after --end {end}")
+        raise ValueError(f"the first day {start} is after the last day {end}")
+    if start > nem_date(now):
+        raise ValueError(f"the first day {start} has not begun yet; today is {nem_date(now)}")
     if chunk_days < 1:
         raise ValueError(f"--chunk-days must be at least 1, not {chunk_days}")
     for source in sources:
@@ -139,8 +141,11 @@ def _lacking_days(db: Any, source: str, first: date, last: date, now: datetime) 
         minutes = covered.get(day, {})
         if minutes and min(minutes.values()) >= MINUTES_PER_DAY:
             continue
-        gone = source == "amber_usage" and day_start(day) < now - USAGE_DEPTH
-        if day in asked_lately or (gone and day in asked_ever):
+        if source == "amber_usage":
+            gone = day_start(day) < now - USAGE_DEPTH and day in asked_ever
+            if gone or day >= nem_date(now):  # kept no longer, or not published before tomorrow
+                continue
+        if day in asked_lately or day > nem_date(now):
             continue
         lacking.append(day)
     return lacking
@@ -150,6 +155,7 @@ def run_backfill(
     chunks: Sequence[Chunk], instance: dg.DagsterInstance, *, publish: bool = True
 ) -> Iterator[Progress]:
     """Materialise chunk after chunk; a chunk that fails is reported and the next one is tried."""
+    settle_interrupted_runs(instance, own_only=True)
     total = sum(chunk.day_count for chunk in chunks)
     done = rows = gaps = 0
     worked = 0
@@ -171,7 +177,9 @@ def run_backfill(
             _materialize([serving.LIVE, serving.HISTORY], instance, {})
         yield Progress(chunk, done, total, rows, gaps, failure)
     if publish and worked:
-        _materialize([serving.LIVE, serving.HISTORY], instance, {})
+        failure = _first_failure(_materialize([serving.LIVE, serving.HISTORY], instance, {}))
+        if failure is not None:
+            yield Progress(chunks[-1], done, total, rows, gaps, f"not published: {failure}")
 
 
 def derive(
@@ -186,12 +194,20 @@ def derive(
 
 
 def settle_interrupted_runs(
-    instance: dg.DagsterInstance, is_alive: Callable[[int], bool] | None = None
+    instance: dg.DagsterInstance,
+    is_alive: Callable[[int], bool] | None = None,
+    *,
+    own_only: bool = False,
 ) -> int:
     """Mark runs as failed whose process is gone, and give back the pool places they held.
 
     A killed process cannot say that it ended; its place in the pool `warehouse` would stay taken.
-    Call while no code server runs: its runs are gone with it.
+
+    Parameters
+    ----------
+    own_only
+        Look only at runs of back-fills, which name their process. Without it every other run
+        counts as gone too: for when no code server runs, whose runs are gone with it.
     """
     alive = is_alive or _is_alive
     unfinished = dg.RunsFilter(
@@ -204,9 +220,9 @@ def settle_interrupted_runs(
     settled = 0
     for run in instance.get_runs(unfinished):
         pid = run.tags.get(PROCESS_TAG)
-        if pid is not None and alive(int(pid)):
+        if alive(int(pid)) if pid is not None else own_only:
             continue
-        instance.report_run_failed(run, "its process was gone when the home was started")
+        instance.report_run_failed(run, "its process is gone: it was killed, or the power was cut")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         settled += 1
     return settled

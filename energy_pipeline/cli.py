@@ -228,6 +228,7 @@ def _import_powerpal_csv(options: argparse.Namespace) -> int:
     if days and settings.has_amber:
         prepare_dagster_home(settings)
         with _dagster_storage(settings), dg.DagsterInstance.get() as instance:
+            backfill.settle_interrupted_runs(instance, own_only=True)
             failure = backfill.derive(instance, min(days), max(days))
         if failure is not None:
             errors.print(f"stored, but not yet in core.intervals: {escape(failure)}")

@@ -47,6 +47,7 @@ def range_tags(first: date, last: date) -> dict[str, str]:
 
 
 def _yesterday_and_today(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Yesterday and today in one run."""
     today = nem_date(context.scheduled_execution_time)
     return dg.RunRequest(
         run_key=context.scheduled_execution_time.isoformat(),

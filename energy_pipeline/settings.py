@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from datetime import date
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from dotenv import dotenv_values
@@ -92,7 +93,9 @@ class Settings(BaseSettings):
     @field_validator("amber_base_url", "powerpal_base_url")
     @classmethod
     def _is_an_http_address(cls, value: str) -> str:
-        if not value.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        parts = urlsplit(value)
+        local = parts.hostname in ("127.0.0.1", "localhost", "::1")
+        if not parts.hostname or parts.scheme not in (("https", "http") if local else ("https",)):
             raise ValueError("must start with https:// (a key must not travel in the clear)")
         return value.rstrip("/")
 

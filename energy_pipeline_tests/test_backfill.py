@@ -135,7 +135,7 @@ def test_what_is_not_configured_is_not_wanted(home: Home, monkeypatch: pytest.Mo
     ("given", "says"),
     [
         ({"sources": ("amber_price",)}, "'amber_price' is unknown; known: amber_prices, amber_us"),
-        ({"days": 0}, "--start 2026-10-19 is after --end 2026-10-18"),
+        ({"days": 0}, "the first day 2026-10-19 is after the last day 2026-10-18"),
         ({"chunk_days": 0}, "--chunk-days must be at least 1, not 0"),
     ],
 )
@@ -259,14 +259,14 @@ def test_a_killed_back_fill_goes_on_where_it_was_and_ends_complete(
     before = asked(home)
     (run,) = stored_instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
     assert settle_interrupted_runs(stored_instance, is_alive=lambda pid: True) == 0
-    assert settle_interrupted_runs(stored_instance) == 1
+    chunks = plan(home, 6, chunk_days=2)
+    assert wanted(chunks) == [(), (DERIVED,), AMBER]
+    # It settles the killed run first: its place in the pool would be waited for without end.
+    assert {step.failure for step in run_backfill(chunks, stored_instance)} == {None}
     assert stored_instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
     for pool in ("warehouse", "amber"):
         claims = stored_instance.event_log_storage.get_concurrency_info(pool)
         assert claims.active_run_ids == set()
-    chunks = plan(home, 6, chunk_days=2)
-    assert wanted(chunks) == [(), (DERIVED,), AMBER]
-    assert {step.failure for step in run_backfill(chunks, stored_instance)} == {None}
     assert asked(home) - before == 2
     assert wanted(plan(home, 6, chunk_days=2)) == [()] * 3
     assert_complete(home, 6)
@@ -277,5 +277,11 @@ def test_a_run_without_a_process_of_its_own_is_settled_too(
 ) -> None:
     run = dg.DagsterRun(job_name="intraday", status=dg.DagsterRunStatus.STARTED)
     stored_instance.add_run(run)
+    assert settle_interrupted_runs(stored_instance, own_only=True) == 0  # the code server's
     assert settle_interrupted_runs(stored_instance) == 1
     assert settle_interrupted_runs(stored_instance) == 0
+
+
+def test_days_that_have_not_begun_are_refused(home: Home) -> None:
+    with pytest.raises(ValueError, match="has not begun yet"):
+        plan(home, 1, end=date(2030, 1, 1))

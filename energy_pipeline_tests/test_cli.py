@@ -44,7 +44,7 @@ def export(path: Path, days_ago: int, day_count: int) -> Path:
         (["backfill", "--end", "yesterday"], "'yesterday' is no date of the form YYYY-MM-DD"),
         (
             ["backfill", "--start", "2026-11-05", "--end", "2026-11-01"],
-            "--start 2026-11-05 is after --end 2026-11-01",
+            "the first day 2026-11-05 is after the last day 2026-11-01",
         ),
         (["backfill", "--source", "solar"], "--source 'solar' is unknown; known: amber_prices"),
         (["backfill", "--chunk-days", "0"], "--chunk-days must be at least 1, not 0"),

@@ -8,7 +8,7 @@ import dagster as dg
 from energy_pipeline.assets import ingest
 from energy_pipeline.assets.amber import raw_asset
 from energy_pipeline.assets.ingest import Tally
-from energy_pipeline.partitions import day_start
+from energy_pipeline.partitions import day_start, nem_date
 from energy_pipeline.resources import HomeResource, WarehouseResource
 from energy_pipeline.sources.parsed import Parsed
 from energy_pipeline.sources.powerpal import MAX_READINGS_PER_REQUEST
@@ -114,7 +114,7 @@ def store_readings(
         if days is not None:
             write.log_ingest(
                 db,
-                source="powerpal_usage",
+                source="powerpal_usage" if origin == "api" else "powerpal_csv",
                 start=day_start(days[0]),
                 end=day_start(days[1] + timedelta(days=1)),
                 fetched_at=fetched_at,
@@ -136,5 +136,12 @@ def import_csv(
         What the file held, and the number of rows added or changed.
     """
     parsed = read_powerpal_csv(path)
-    changed = store_readings(warehouse, parsed, device_id=device_id or CSV_DEVICE, origin="csv")
+    days = sorted({nem_date(at.to_pydatetime()) for at in parsed.rows["interval_start"]})
+    changed = store_readings(
+        warehouse,
+        parsed,
+        device_id=device_id or CSV_DEVICE,
+        origin="csv",
+        days=(days[0], days[-1]) if days else None,
+    )
     return parsed, changed

@@ -24,6 +24,7 @@ METER_CONSTANTS = (400.0, 500.0, 640.0, 800.0, 1000.0, 1600.0, 2000.0, 3200.0, 4
 
 FUTURE = "in the future"
 NOT_FETCHED = "not fetched yet"
+NOT_PUBLISHED = "not published yet"
 NOT_SENT = "the supplier sent nothing for it"
 PARTIAL = "only a part of it was measured"
 NO_GENERATION_METER = "the solar generation is not metered"
@@ -228,10 +229,9 @@ def _amber_energy(usage: pd.DataFrame) -> pd.DataFrame:
             ]
         )
     day = (rows["interval_start"] + NEM_OFFSET).dt.floor("D")
-    registers = rows.groupby(["channel_type", day])["channel_identifier"].transform("nunique")
     estimated = rows["quality"] != "billable"
     together = (
-        rows.assign(_registers=registers, _estimated=estimated)
+        rows.assign(_day=day, _estimated=estimated)
         .groupby(["channel_type", "interval_start"], as_index=False)
         .agg(
             kwh=("kwh", "sum"),
@@ -239,12 +239,14 @@ def _amber_energy(usage: pd.DataFrame) -> pd.DataFrame:
             quality=("quality", "first"),
             duration_minutes=("duration_minutes", "max"),
             count=("channel_identifier", "size"),
-            expected=("_registers", "first"),
+            day=("_day", "first"),
             any_estimated=("_estimated", "any"),
         )
     )
-    # A register missing from the sum makes the sum wrong, not small.
-    together["partial"] = together["count"] != together["expected"]
+    # A register missing from the sum makes the sum wrong, not small. Expected are as many as ever
+    # count at once on the day: a new meter's register follows the old one's, it does not join it.
+    at_once = together.groupby(["channel_type", "day"])["count"].transform("max")
+    together["partial"] = together["count"] != at_once
     together.loc[together["partial"], ["kwh", "cost_c"]] = np.nan
     together["quality"] = together["quality"].where(~together["any_estimated"], "estimated")
     return together
@@ -324,6 +326,9 @@ def _add_reasons(grid: pd.DataFrame, asked: Asked) -> None:
         text = np.where(future, FUTURE, np.where(fetched, NOT_SENT, NOT_FETCHED))
         reason = pd.Series(text, index=grid.index, dtype="object")
         if name == "usage_reason":
+            # Usage comes a day late: of the day that is running nobody could have it.
+            running = grid["nem_date"] == (pd.Timestamp(asked.now) + NEM_OFFSET).date()
+            reason[running & ~future & ~fetched] = NOT_PUBLISHED
             reason[grid["_partial"]] = PARTIAL
         grid[name] = reason.where(grid[value].isna(), None)
 

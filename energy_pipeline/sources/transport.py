@@ -225,7 +225,7 @@ def _refusal(
     status = response.status_code
     said = f"{request.what}: HTTP {status}" + (f", {text!r}" if text else "")
     if status in (401, 403):
-        return KeyRejected(f"{said}: {request.key_cures[status]}")
+        return KeyRejected(f"{request.key_cures[status]} ({said})")  # the cure first: it is read
     if status == 429:
         return _throttled(response.headers, said)
     if status == 408 or status >= 500:

@@ -246,7 +246,7 @@ _LIVE_STATEMENTS = (
            $spike AS spike_above_c_per_kwh, CAST(count(*) AS INTEGER) AS interval_count,
            min(interval_start) AS from_start,
            max(interval_start + to_minutes(duration_minutes)) AS to_end
-    FROM raw.amber_prices
+    FROM raw.amber_prices, range(duration_minutes // 5)  -- a half hour weighs six times
     WHERE site_id = $site AND channel_type = 'general'
       AND interval_start >= $now - INTERVAL 30 DAY AND interval_start < $now
     """,

@@ -22,6 +22,7 @@ from energy_pipeline.model.intervals import (
     NO_CONTROLLED_LOAD,
     NO_GENERATION_METER,
     NOT_FETCHED,
+    NOT_PUBLISHED,
     NOT_SENT,
     PARTIAL,
     Asked,
@@ -367,7 +368,16 @@ def test_what_is_unknown_says_whether_it_was_asked_for() -> None:
     )
     grid = align(prices(price(MIDNIGHT, 20.0)), asked=asked)
     assert listed(grid["price_reason"]) == [None, NOT_SENT, NOT_SENT] + [FUTURE] * 3
-    assert listed(grid["usage_reason"]) == [NOT_FETCHED] * 3 + [FUTURE] * 3
+    assert listed(grid["usage_reason"]) == [NOT_PUBLISHED] * 3 + [FUTURE] * 3
+    asked = Asked(price_days=set(), usage_days=set(), now=MIDNIGHT + timedelta(days=2))
+    assert listed(align(asked=asked)["usage_reason"]) == [NOT_FETCHED] * 6
+
+
+def test_the_register_of_a_new_meter_follows_the_old_one() -> None:
+    old = [usage(MIDNIGHT + n * FIVE, 0.1) for n in range(3)]
+    new = [usage(MIDNIGHT + n * FIVE, 0.2) | {"channelIdentifier": "E3"} for n in range(3, 6)]
+    grid = align(usage=usages(*old, *new))
+    assert listed(grid["import_kwh"]) == [0.1] * 3 + [0.2] * 3
 
 
 # The grid itself
@@ -463,7 +473,7 @@ def test_whatever_comes_every_interval_stands_once_and_its_energy_is_conserved(
     general = usage_table[usage_table["channel_type"] == "general"]
     spread = spread_over_grid(without_overlap(general, ["channel_identifier"]), energy=("kwh",))
     counts = spread.groupby("interval_start")["kwh"].agg(["sum", "size"])
-    whole = counts[counts["size"] == spread["channel_identifier"].nunique()]
+    whole = counts[counts["size"] == counts["size"].max()]
     known = grid.set_index("interval_start")["import_kwh"].dropna()
     assert known.index.tolist() == whole.index.tolist()
     assert np.allclose(known, whole["sum"], atol=1e-12)
