@@ -126,12 +126,12 @@ def get_json(
     SourceUnavailable
         On 408, 5xx, a redirect, a network failure, and an answer over the limits or not JSON.
     """
-    answer = _attempt(http, request, limits)
+    answer = _ask(http, request, limits)
     for pause_seconds in GATEWAY_RETRY_SECONDS:
         if not isinstance(answer, _GatewayBusyError):
             break
         sleep(pause_seconds)
-        answer = _attempt(http, request, limits)
+        answer = _ask(http, request, limits)
     if isinstance(answer, Reply):
         return answer
     if isinstance(answer, _GatewayBusyError):
@@ -141,8 +141,19 @@ def get_json(
     raise answer
 
 
+class _DroppedError(SourceUnavailable):
+    """The other side closed a kept connection before it answered: a new one is worth a try now."""
+
+
 class _GatewayBusyError(SourceUnavailable):
     """A 429 that tells neither quota nor time: no quota of ours, worth a second try now."""
+
+
+def _ask(http: requests.Session, request: Request, limits: Limits) -> Reply | SourceError:
+    answer = _attempt(http, request, limits)
+    if isinstance(answer, _DroppedError):
+        answer = _attempt(http, request, limits)
+    return SourceUnavailable(str(answer)) if isinstance(answer, _DroppedError) else answer
 
 
 def _attempt(http: requests.Session, request: Request, limits: Limits) -> Reply | SourceError:
@@ -184,7 +195,8 @@ def _attempt(http: requests.Session, request: Request, limits: Limits) -> Reply 
         )
     except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
         cause = hidden(_root_cause(exc))
-        return SourceUnavailable(
+        dropped = isinstance(exc, requests.ConnectionError) and "RemoteDisconnected" in cause
+        return (_DroppedError if dropped else SourceUnavailable)(
             f"{what}: {_host(request.url)} gave no complete answer ({cause}); "
             "check the internet connection, or try again later"
         )
