@@ -73,7 +73,7 @@ class Progress:
     days_done: int
     days_total: int
     row_count: int
-    gap_days: int
+    gap_days: int  # without all their prices
     failure: str | None
 
 
@@ -286,9 +286,9 @@ def _row_count(result: dg.ExecuteInProcessResult) -> int:
 
 
 def _gap_days(result: dg.ExecuteInProcessResult) -> int:
-    gaps = 0
-    for check in result.get_asset_check_evaluations():
-        for name in ("incomplete_days", "empty_days"):
-            if name in check.metadata:
-                gaps += int(str(check.metadata[name].value))
-    return gaps
+    """Days without all their prices. Usage has a depth and a delay: lacking it is no surprise."""
+    return sum(
+        int(str(check.metadata["incomplete_days"].value))
+        for check in result.get_asset_check_evaluations()
+        if check.asset_key == amber.PRICES and "incomplete_days" in check.metadata
+    )

@@ -38,7 +38,7 @@ def show_progress(steps: Iterable[Progress], chunks: Sequence[Chunk], console: C
         TextColumn("history"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("days, {task.fields[rows]:,} rows, {task.fields[gaps]} gaps"),
+        TextColumn("days, {task.fields[rows]:,} rows, {task.fields[gaps]} days lack prices"),
         TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,
@@ -50,7 +50,7 @@ def show_progress(steps: Iterable[Progress], chunks: Sequence[Chunk], console: C
             if not console.is_terminal:
                 console.print(
                     f"history: {step.days_done} of {step.days_total} days, back to "
-                    f"{step.chunk.first}, {step.row_count:,} rows, {step.gap_days} gaps"
+                    f"{step.chunk.first}, {step.row_count:,} rows, {step.gap_days} days lack prices"
                 )
             if step.failure is not None and INTERRUPTED in step.failure:
                 raise KeyboardInterrupt

@@ -160,7 +160,8 @@ def test_days_without_an_answer_are_asked_for_again_after_a_while_and_gone_ones_
         chunks = plan(home, 2, end=end, sources=("amber_usage",))
         assert wanted(chunks) == [("amber_usage",)]
         home.suppliers.fault("/usage", body=[])
-        assert list(run_backfill(chunks, home.instance, publish=False))[-1].gap_days == 2
+        (step,) = run_backfill(chunks, home.instance, publish=False)
+        assert (step.row_count, step.gap_days, step.failure) == (0, 0, None)
         home.suppliers.clear_faults()
         assert wanted(plan(home, 2, end=end, sources=("amber_usage",))) == [()]
     later = NOON + timedelta(hours=21)
@@ -285,3 +286,10 @@ def test_a_run_without_a_process_of_its_own_is_settled_too(
 def test_days_that_have_not_begun_are_refused(home: Home) -> None:
     with pytest.raises(ValueError, match="has not begun yet"):
         plan(home, 1, end=date(2030, 1, 1))
+
+
+def test_days_that_lack_prices_are_counted(home: Home) -> None:
+    home.suppliers.fault("/prices", body=[])
+    chunks = plan(home, 2, sources=("amber_prices",))
+    (step,) = run_backfill(chunks, home.instance, publish=False)
+    assert (step.row_count, step.gap_days) == (0, 2)
